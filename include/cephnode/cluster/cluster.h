@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * The one door to Ceph. Everything the tool asks of a cluster or does to it passes through the few functions of
+ * struct cn_cluster_ops, for which unit tests have a scripted fake. This layer speaks the protocol and decides nothing:
+ * it never sleeps, never retries and never looks at time.
+ */
+#include "cephnode/base/json.h"
+
+enum cn_target {
+	CN_MON, /* the monitors */
+	CN_MGR, /* the active manager */
+	CN_PG,  /* the primary OSD of one placement group */
+};
+
+struct cn_object {
+	const char *pool, *ns, *oid;
+};
+
+struct cn_locker {
+	char *client; /* "client.4123" */
+	char *cookie;
+	char *address;
+};
+
+struct cn_lockers {
+	struct cn_locker *v;
+	size_t n;
+};
+void cn_lockers_release(struct cn_lockers *l);
+
+struct cn_cluster;
+
+/* All functions block for at most the time limits set at connect, and are called from several threads at once. They return 0 or
+ * -errno as librados does; on an error outputs are untouched but for ret_status. */
+struct cn_cluster_ops {
+	/* ret_out: raw reply, NUL-terminated, to be freed; ret_status: the daemon's own words or NULL, to be freed. */
+	int (*command)(struct cn_cluster *c, enum cn_target target, const char *pgid, const char *cmd, char **ret_out,
+		       size_t *ret_len, char **ret_status);
+	int (*lock)(struct cn_cluster *c, const struct cn_object *o, const char *name, const char *cookie,
+		    const char *description, unsigned seconds, bool renew);
+	int (*unlock)(struct cn_cluster *c, const struct cn_object *o, const char *name, const char *cookie);
+	int (*lockers)(struct cn_cluster *c, const struct cn_object *o, const char *name, struct cn_lockers *ret);
+	int (*break_lock)(struct cn_cluster *c, const struct cn_object *o, const char *name, const char *client,
+			  const char *cookie);
+	int (*write)(struct cn_cluster *c, const struct cn_object *o, const char *text);
+	int (*read)(struct cn_cluster *c, const struct cn_object *o, char *buf, size_t size);
+	uint64_t (*instance_id)(struct cn_cluster *c);
+	/* Time limit of mon and mgr commands sent from now on. */
+	void (*set_command_timeout)(struct cn_cluster *c, unsigned seconds);
+	void (*free)(struct cn_cluster *c);
+};
+
+/* Who we are and how to get there. NULL and 0 mean: not given, as the ceph command would decide. */
+struct cn_cluster_config {
+	const char *conf, *cluster, *name, *keyring, *mon_host;
+	unsigned connect_timeout_s, op_timeout_s;
+};
+
+struct cn_cluster {
+	const struct cn_cluster_ops *ops;
+	unsigned op_timeout_s;
+	char *entity; /* "client.admin": for hints */
+};
+
+/* Connects (blocks up to connect_timeout_s). CEPH_CONF, CEPH_ARGS and CEPH_KEYRING are honoured. Time limits are set before:
+ * rados_mon_op_timeout and rados_osd_op_timeout do not bound the connecting, client_mount_timeout does. Errors: CN_USAGE for a
+ * configuration that cannot be read, CN_TIMEOUT when no monitor answers, CN_FAILED for a refused key. Changes nothing. */
+int cn_cluster_connect(const struct cn_cluster_config *config, struct cn_cluster **ret, struct cn_error *err);
+void cn_cluster_free(struct cn_cluster *c);
+static inline void cn_cluster_freep(struct cn_cluster **c)
+{
+	cn_cluster_free(*c);
+}
+
+/* Sends one command and parses the JSON reply. cmd is stolen. With ret NULL the reply is thrown away unparsed. err carries the
+ * daemon's own words; -ETIMEDOUT becomes CN_TIMEOUT, -EACCES a hint about caps. Returns 0 or -errno. */
+int cn_command(struct cn_cluster *c, enum cn_target target, const char *pgid, json_t *cmd, json_t **ret, struct cn_error *err);
+/* The same, with the reply as it came: text of *ret_len bytes with a NUL behind, to be freed. */
+int cn_command_raw(struct cn_cluster *c, enum cn_target target, const char *pgid, json_t *cmd, char **ret, size_t *ret_len,
+		   struct cn_error *err);

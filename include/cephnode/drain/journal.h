@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * The journal: what a drain is about to change and what was there before, kept in the mon's config-key store as
+ * cephnode/drain/<id> before each change, so that any process on any host can go on or undo. Written only under the decision lock.
+ */
+#include "cephnode/base/clock.h"
+#include "cephnode/inventory/node.h"
+
+#define CN_JOURNAL_PREFIX "cephnode/drain/"
+#define CN_JOURNAL_SCHEMA 1
+#define CN_TOMBSTONE_MS (30LL * 86400 * 1000)
+
+/* Where a drain stands; names as in the `step` events. Order matters. */
+enum cn_phase {
+	CN_PHASE_LOCK,
+	CN_PHASE_CHECK,
+	CN_PHASE_HOLD,
+	CN_PHASE_REWEIGHT,
+	CN_PHASE_FORECAST,
+	CN_PHASE_RELEASE,
+	CN_PHASE_WAIT,
+	CN_PHASE_PROVE,
+	CN_PHASE_DRAINED, /* kept: proven, nothing removed */
+	CN_PHASE_OUT,
+	CN_PHASE_STOP,
+	CN_PHASE_PURGE,
+	CN_PHASE_SWEEP,
+	CN_PHASE_AUDIT,
+	CN_PHASE_DONE,      /* tombstone: removed */
+	CN_PHASE_CANCEL,    /* an undo has begun */
+	CN_PHASE_CANCELLED, /* tombstone */
+};
+const char *cn_phase_name(enum cn_phase p);
+
+/* Who works on a drain: enough to tell, on the same machine, whether that process still lives. */
+struct cn_owner {
+	char *host;
+	char *boot_id;
+	char *pid_ns;        /* inode of the pid namespace: containers share a boot id, not their pids */
+	int64_t pid;
+	int64_t pid_start;   /* clock ticks after boot: pids are used again */
+	uint64_t instance;   /* rados */
+};
+void cn_owner_self(struct cn_owner *ret);
+void cn_owner_release(struct cn_owner *o);
+/* True when it certainly lives no more: same boot and pid namespace, and no such process. */
+bool cn_owner_is_dead(const struct cn_owner *o);
+bool cn_owner_is_self(const struct cn_owner *o);
+json_t *cn_owner_json(const struct cn_owner *o);
+void cn_owner_read(const json_t *j, struct cn_owner *ret);
+
+struct cn_journal_osd {
+	int id;
+	char uuid[40];
+	bool in_tree;
+	uint32_t crush_weight; /* 16.16, before */
+	uint32_t reweight;     /* 16.16, before; 0 was out */
+	char *device_class;    /* NULL: none */
+	char *parent;          /* CRUSH bucket, NULL: none */
+};
+
+struct cn_journal_pg {
+	struct cn_pgid id;     /* first */
+	int shards;            /* how many of its shards were on the node */
+};
+
+struct cn_journal_pool {
+	int64_t id;
+	uint32_t pg_num;       /* at the begin: PGs split and merge meanwhile */
+};
+
+struct cn_journal {
+	char id[33];
+	int64_t generation;    /* one up at each write */
+	enum cn_phase phase;
+	char *node;
+	char *spec;                   /* the NODE argument as given, to find the node again */
+	struct cn_strv hosts, addresses;
+	struct cn_strv whole_hosts;   /* hosts of which every OSD goes: one that is there afterwards is new */
+	bool method_out, keep;
+	int64_t started_ms, updated_ms;
+	struct cn_owner owner;
+	struct cn_journal_osd *osds;
+	size_t n_osds;
+	struct cn_strv flags_set;     /* set by us, not there before */
+	json_t *weight_sets;          /* choose_args entries before, see weightset.h; NULL: none */
+	struct cn_journal_pg *pgs;    /* sorted */
+	size_t n_pgs;
+	struct cn_journal_pool *pools;
+	size_t n_pools;
+	int64_t bytes_total;
+	int64_t change_epoch;         /* of the last change of the mapping, 0: none yet */
+	char *last_error;
+	bool loaded;                  /* it stands in the store */
+};
+
+/* A new journal of a node as found: random id, nothing written. */
+void cn_journal_init(struct cn_journal *j, const struct cn_inventory *inv, const struct cn_node *node, const char *spec,
+		     struct cn_clock *clock);
+void cn_journal_release(struct cn_journal *j);
+void cn_journal_copy(const struct cn_journal *j, struct cn_journal *ret);
+json_t *cn_journal_json(const struct cn_journal *j);
+int cn_journal_read(const json_t *body, struct cn_journal *ret, struct cn_error *err);
+
+struct cn_journals {
+	struct cn_journal *v;
+	size_t n;
+};
+/* All journals in the store, tombstones too. CN_FAILED when one is damaged or of a newer schema: nothing is guessed. */
+int cn_journals_load(struct cn_cluster *c, struct cn_journals *ret, struct cn_error *err);
+void cn_journals_release(struct cn_journals *l);
+/* One journal. -ENOENT when it is gone. */
+int cn_journal_load(struct cn_cluster *c, const char *id, struct cn_journal *ret, struct cn_error *err);
+/* Writes it (generation + 1, updated), head last, and removes parts of the generation before. CHANGES. */
+int cn_journal_save(struct cn_cluster *c, struct cn_journal *j, struct cn_clock *clock, struct cn_error *err);
+/* Removes it without a trace: for a refusal, which leaves nothing. CHANGES. */
+int cn_journal_erase(struct cn_cluster *c, struct cn_journal *j, struct cn_error *err);
+/* Removes tombstones older than 30 days. CHANGES. */
+int cn_journals_expire(struct cn_cluster *c, const struct cn_journals *l, struct cn_clock *clock, struct cn_error *err);
+static inline bool cn_journal_is_tombstone(const struct cn_journal *j)
+{
+	return j->phase == CN_PHASE_DONE || j->phase == CN_PHASE_CANCELLED;
+}
+
+/* The name means this drain: its node, one of its hosts, addresses or OSDs. */
+bool cn_journal_matches(const struct cn_journal *j, const char *name);
+struct cn_journal_osd *cn_journal_osd(const struct cn_journal *j, int id);
+/* The PGs to watch now: the recorded ones, followed through splits and merges of pg_num, less those of deleted pools. Sorted;
+ * to be freed. */
+struct cn_journal_pg *cn_journal_pgs_now(const struct cn_journal *j, const struct cn_osdmap *m, size_t *ret_n);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Shared by the files of src/cli: the tables of commands and options, what was asked for, and the session of one command. */
+#include "cephnode/drain/drain.h"
+#include "cephnode/output/events.h"
+#include "cephnode/output/table.h"
+
+/* --- what was asked for --- */
+
+enum cn_format { CN_FORMAT_TABLE, CN_FORMAT_JSON };
+
+struct cn_settings {
+	/* global options */
+	const char *conf, *cluster, *name, *id, *keyring, *mon_host;
+	int64_t connect_timeout_s, op_timeout_s;
+	enum cn_format format;
+	bool quiet, verbose, help, version;
+	enum cn_color color;
+	/* options of commands */
+	bool yes, dry_run, watch;
+	struct cn_drain_options drain;
+	/* the rest of the command line: borrowed from argv */
+	const char **args;
+	size_t n_args;
+};
+
+/* --- options --- */
+
+enum cn_option_kind {
+	CN_OPTION_FLAG,   /* bool */
+	CN_OPTION_STRING, /* const char *, borrowed from argv */
+	CN_OPTION_INT,    /* int64_t within [min, max] */
+	CN_OPTION_CHOICE, /* an enum whose values are the positions in `arg`, split at '|' */
+	CN_OPTION_CODES,  /* struct cn_strv of health codes, split at ',' */
+};
+
+/* Which commands take an option. */
+enum cn_option_group {
+	CN_GLOBAL = 1 << 0,
+	CN_OPT_FORECAST = 1 << 1, /* what the plan depends on: plan, drain */
+	CN_OPT_ACCEPT = 1 << 2,
+	CN_OPT_STOP = 1 << 3,
+	CN_OPT_DRAIN = 1 << 4,
+	CN_OPT_YES = 1 << 5,
+	CN_OPT_WAIT = 1 << 6, /* commands that wait for data or daemons */
+	CN_OPT_LOCK = 1 << 7, /* commands that take the decision lock */
+	CN_OPT_WATCH = 1 << 8,
+};
+
+struct cn_option {
+	const char *name; /* without dashes */
+	char letter;      /* 0: none */
+	const char *arg;  /* name of the argument, or its choices; NULL: takes none */
+	enum cn_option_kind kind;
+	unsigned group;
+	size_t offset; /* into struct cn_settings */
+	int64_t min, max;
+	const char *help;
+};
+
+extern const struct cn_option cn_options[];
+extern const size_t cn_n_options;
+
+/* --- commands --- */
+
+struct cn_session;
+
+struct cn_command {
+	const char *name;
+	const char *synopsis; /* of its arguments: "NODE..." */
+	size_t min_args, max_args;
+	unsigned groups;  /* besides CN_GLOBAL */
+	bool nodes;       /* its arguments are nodes */
+	bool events;      /* -f json prints JSON Lines that end with a result */
+	bool guard;       /* may hold recovery: needs the child that lets go of it */
+	const char *help; /* one line */
+	const char *text; /* paragraphs of --help */
+	int (*check)(const struct cn_settings *s, struct cn_error *err); /* before anything is started; may be NULL */
+	int (*run)(struct cn_session *s, struct cn_error *err);
+};
+
+extern const struct cn_command cn_commands[];
+extern const size_t cn_n_commands;
+const struct cn_command *cn_command_find(const char *name); /* NULL: unknown */
+
+int cn_cmd_discover(struct cn_session *s, struct cn_error *err);
+int cn_cmd_plan(struct cn_session *s, struct cn_error *err);
+int cn_cmd_drain(struct cn_session *s, struct cn_error *err);
+int cn_cmd_drain_check(const struct cn_settings *s, struct cn_error *err);
+int cn_cmd_remove(struct cn_session *s, struct cn_error *err);
+int cn_cmd_cancel(struct cn_session *s, struct cn_error *err);
+int cn_cmd_status(struct cn_session *s, struct cn_error *err);
+
+/* --- the command line --- */
+
+void cn_settings_init(struct cn_settings *s);
+void cn_settings_release(struct cn_settings *s);
+
+/* Reads the command line; global options may stand before or after the command, "--" ends options. *ret_command stays NULL when
+ * there is none, or where --help or --version came first. Errors: CN_USAGE. */
+int cn_parse(int argc, char **argv, struct cn_settings *ret, const struct cn_command **ret_command, struct cn_error *err);
+
+/* The one of n words that s was most likely meant to be, or NULL. */
+const char *cn_suggest(const char *s, const char *const *words, size_t n);
+
+/* Help, generated from the tables; command NULL: general. To be freed. */
+char *cn_help_text(const struct cn_command *command);
+
+/* --- the session of one command --- */
+
+/* A session begins before anything is connected, so that whatever happens afterwards ends with a result event. */
+struct cn_session {
+	const struct cn_settings *settings;
+	const struct cn_command *command;
+	struct cn_sink sink; /* first thing that cn_drain_*() sees of us */
+	struct cn_events *events;
+	struct cn_guard *guard;
+	struct cn_cluster *cluster;
+	struct cn_drain_context drain;
+	char *name;    /* "client.ID" of --id; owned */
+	bool watching; /* an interrupt is the normal end */
+};
+
+/* Starts guard and signal thread, connects, runs the command, frees everything. Returns 0 or -errno with err set. */
+int cn_session_run(const struct cn_settings *settings, const struct cn_command *command, struct cn_error *err);
+
+/* Asks on the terminal for the words to be typed; question is our own text, words may be foreign. 0: they were; -ECANCELED:
+ * something else; -EINTR: a signal. */
+int cn_ask(struct cn_session *s, const char *question, const char *words);

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cephnode/base/interrupt.h"
+#include "cephnode/output/views.h"
+#include "cli/cli.h"
+
+#define WATCH_EVERY_MS 1000
+
+/* What stands on the terminal and is drawn over by the next round. */
+struct screen {
+	bool live;
+	size_t lines;
+};
+
+static size_t count_lines(const char *text)
+{
+	size_t n = 0;
+
+	for (; (text = strchr(text, '\n')); text++)
+		n++;
+	return n;
+}
+
+/* Cuts the text to so many lines: what scrolls out cannot be drawn over. */
+static void cut_lines(char *text, size_t lines)
+{
+	while (lines-- && text)
+		text = strchr(text, '\n') ? strchr(text, '\n') + 1 : NULL;
+	if (text)
+		*text = '\0';
+}
+
+static int show(struct cn_session *s, const json_t *doc, struct screen *screen)
+{
+	struct cn_table_style style = cn_table_style_stdout(s->settings->color, s->settings->verbose);
+	_cleanup_free_ char *text = NULL, *frame = NULL;
+	unsigned columns, lines;
+
+	if (s->settings->format == CN_FORMAT_JSON)
+		return cn_out_json(doc);
+	text = cn_view_status(doc, &style);
+	if (!screen->live || !cn_terminal_size(STDOUT_FILENO, &columns, &lines))
+		return cn_out_puts(text);
+	cut_lines(text, lines - 1);
+	frame = screen->lines ? cn_asprintf("\033[%zuA\r\033[J%s", screen->lines, text) : cn_strdup(text);
+	screen->lines = count_lines(text);
+	return cn_out_puts(frame);
+}
+
+static int read_status(struct cn_session *s, json_t **ret, struct cn_error *err)
+{
+	return cn_drain_status(&s->drain, s->settings->n_args ? s->settings->args[0] : NULL, ret, err);
+}
+
+static bool any_drain(const json_t *doc)
+{
+	return json_array_size(cn_json_arr(doc, "drains")) > 0;
+}
+
+/* The rounds after the first. A monitor that does not answer for a while does not end it; a drain that is done does. */
+static int watch(struct cn_session *s, struct screen *screen, struct cn_error *err)
+{
+	while (cn_clock_wait_ms(cn_clock_system(), WATCH_EVERY_MS) == 0 && cn_out_error() == 0) {
+		_cleanup_error_ struct cn_error e = {0};
+		_cleanup_json_ json_t *doc = NULL;
+		int r = read_status(s, &doc, &e);
+
+		if (r == -EINTR || cn_interrupted())
+			break;
+		if (e.code == CN_TIMEOUT) {
+			cn_warning("%s; trying again", e.message);
+			screen->lines = 0;
+			continue;
+		}
+		if (e.code == CN_NOT_FOUND)
+			doc = json_pack("{s:i, s:[]}", "schema", 1, "drains");
+		else if (r < 0) {
+			cn_error_move(err, &e);
+			return r;
+		}
+		(void)show(s, doc, screen);
+		if (!any_drain(doc))
+			break;
+	}
+	return 0;
+}
+
+int cn_cmd_status(struct cn_session *s, struct cn_error *err)
+{
+	struct screen screen = {.live = s->settings->watch && cn_terminal_live(STDOUT_FILENO)};
+	_cleanup_json_ json_t *doc = NULL;
+	int r;
+
+	s->watching = s->settings->watch;
+	r = read_status(s, &doc, err);
+	if (r < 0) {
+		if (r != -EINTR || !s->watching)
+			return r;
+		cn_error_release(err);
+		return 0;
+	}
+	(void)show(s, doc, &screen);
+	return s->settings->watch && any_drain(doc) ? watch(s, &screen, err) : 0;
+}

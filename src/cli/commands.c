@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table of commands: dispatch, usage and help are made from it. A new command is one entry and one function. */
+#include <stdint.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+const struct cn_command cn_commands[] = {
+	{
+		.name = "discover",
+		.synopsis = "NODE...",
+		.min_args = 1,
+		.max_args = SIZE_MAX,
+		.nodes = true,
+		.help = "show the OSDs of a node and how each was found",
+		.text = "Shows which OSDs live on each NODE, how each was found, and what they hold. Changes nothing.",
+		.run = cn_cmd_discover,
+	},
+	{
+		.name = "plan",
+		.synopsis = "NODE...",
+		.min_args = 1,
+		.max_args = SIZE_MAX,
+		.groups = CN_OPT_FORECAST | CN_OPT_ACCEPT | CN_OPT_STOP,
+		.nodes = true,
+		.help = "show what 'drain' would do; change nothing",
+		.text = "Shows everything that 'drain' would do with these nodes, and refuses with exit status 4 where 'drain' "
+			"would refuse. "
+			"Changes nothing.",
+		.run = cn_cmd_plan,
+	},
+	{
+		.name = "drain",
+		.synopsis = "NODE...",
+		.min_args = 1,
+		.max_args = SIZE_MAX,
+		.groups = CN_OPT_FORECAST | CN_OPT_ACCEPT | CN_OPT_STOP | CN_OPT_DRAIN | CN_OPT_YES | CN_OPT_WAIT | CN_OPT_LOCK,
+		.nodes = true,
+		.events = true,
+		.guard = true,
+		.help = "move the data off a node, prove it, stop its OSDs, remove them",
+		.text = "Moves every placement group off the OSDs of the nodes, proves that none needs them any more, stops the "
+			"daemons, "
+			"removes the OSDs from the cluster, and reads everything again. No OSD is stopped or removed before it "
+			"is proved that "
+			"no placement group has it, and that every one that had it is clean.\n\n"
+			"On a terminal it shows the plan and asks for the node's name. Without one it needs --yes.\n\n"
+			"What was begun stays recorded in the cluster. The same command again, from any host, goes on where the "
+			"cluster is: "
+			"after a crash, a timeout or an interrupt. 'cephnode cancel' takes it back.",
+		.check = cn_cmd_drain_check,
+		.run = cn_cmd_drain,
+	},
+	{
+		.name = "remove",
+		.synopsis = "NODE",
+		.min_args = 1,
+		.max_args = 1,
+		.groups = CN_OPT_ACCEPT | CN_OPT_STOP | CN_OPT_YES | CN_OPT_WAIT | CN_OPT_LOCK,
+		.nodes = true,
+		.events = true,
+		.guard = true,
+		.help = "finish a drain that was kept ('drain --keep')",
+		.text = "Stops and removes the OSDs of a node that 'drain --keep' has drained, with the same proofs. On a "
+			"terminal it asks for "
+			"the node's name unless --yes is given.",
+		.run = cn_cmd_remove,
+	},
+	{
+		.name = "cancel",
+		.synopsis = "NODE",
+		.min_args = 1,
+		.max_args = 1,
+		.groups = CN_OPT_LOCK,
+		.nodes = true,
+		.events = true,
+		.help = "stop a drain and put everything back",
+		.text = "Stops a drain, running or not, and restores the exact weights, in and out states, flags and settings "
+			"that it found. "
+			"OSDs that were removed already do not come back.",
+		.run = cn_cmd_cancel,
+	},
+	{
+		.name = "status",
+		.synopsis = "[NODE]",
+		.min_args = 0,
+		.max_args = 1,
+		.groups = CN_OPT_WATCH,
+		.nodes = true,
+		.help = "show drains under way or unfinished, from any host",
+		.text = "Shows the drains that are under way or unfinished, on whatever host they run. A drain stays listed "
+			"until it is done or "
+			"cancelled. With --watch it keeps showing until it is interrupted or no drain is left, and then exits "
+			"with 0.",
+		.run = cn_cmd_status,
+	},
+};
+
+const size_t cn_n_commands = ARRAY_SIZE(cn_commands);
+
+const struct cn_command *cn_command_find(const char *name)
+{
+	for (size_t i = 0; i < cn_n_commands; i++) {
+		if (strcmp(cn_commands[i].name, name) == 0)
+			return &cn_commands[i];
+	}
+	return NULL;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table of options. Parsing, help and usage errors are made from it, and tests hold the man page against it. */
+#include "cli/cli.h"
+
+#define AT(field) offsetof(struct cn_settings, field)
+#define SECONDS_MAX (366 * 86400)
+
+const struct cn_option cn_options[] = {
+	/* drain and its relatives */
+	{"yes", 'y', NULL, CN_OPTION_FLAG, CN_OPT_YES, AT(yes), 0, 0, "do not ask"},
+	{"dry-run", 0, NULL, CN_OPTION_FLAG, CN_OPT_DRAIN, AT(dry_run), 0, 0, "show the plan and change nothing, as 'plan' does"},
+	{"keep", 0, NULL, CN_OPTION_FLAG, CN_OPT_FORECAST, AT(drain.keep), 0, 0,
+	 "move the data and prove it, but stop and remove nothing; 'remove' finishes it later"},
+	{"method", 0, "crush|out", CN_OPTION_CHOICE, CN_OPT_FORECAST, AT(drain.method), 0, 0,
+	 "crush (default): all CRUSH weights to 0 at once; out: mark the OSDs out first and wait for HEALTH_OK at the end"},
+	{"accept", 0, "CODE,...", CN_OPTION_CODES, CN_OPT_ACCEPT, AT(drain.accept), 0, 0,
+	 "health checks that do not count; 'existing' stands for those that are there now"},
+	{"stop-with", 0, "auto|mon|none", CN_OPTION_CHOICE, CN_OPT_STOP, AT(drain.stop_with), 0, 0,
+	 "who stops the daemons: the monitors, or none: wait for somebody to do it (default auto)"},
+	{"stall-timeout", 0, "SEC", CN_OPTION_INT, CN_OPT_WAIT, AT(drain.stall_timeout_s), 1, SECONDS_MAX,
+	 "give up with exit status 5 when no byte has moved for so long (default 1800)"},
+	{"timeout", 0, "SEC", CN_OPTION_INT, CN_OPT_WAIT, AT(drain.timeout_s), 1, SECONDS_MAX,
+	 "give up with exit status 5 after so long in all (default: never)"},
+	{"lock-wait", 0, "SEC", CN_OPTION_INT, CN_OPT_LOCK, AT(drain.lock_wait_s), 0, SECONDS_MAX,
+	 "how long to wait while another cephnode changes the cluster (default 60)"},
+	{"lock-pool", 0, "POOL", CN_OPTION_STRING, CN_OPT_LOCK, AT(drain.lock_pool), 0, 0,
+	 "pool of the lock object (default: the one recorded in the cluster, or found out)"},
+	{"watch", 0, NULL, CN_OPTION_FLAG, CN_OPT_WATCH, AT(watch), 0, 0, "keep showing, until interrupted or no drain is left"},
+
+	/* global */
+	{"conf", 'c', "FILE", CN_OPTION_STRING, CN_GLOBAL, AT(conf), 0, 0, "configuration file of the cluster"},
+	{"cluster", 0, "NAME", CN_OPTION_STRING, CN_GLOBAL, AT(cluster), 0, 0, "name of the cluster (default ceph)"},
+	{"name", 'n', "TYPE.ID", CN_OPTION_STRING, CN_GLOBAL, AT(name), 0, 0, "who to connect as (default client.admin)"},
+	{"id", 0, "ID", CN_OPTION_STRING, CN_GLOBAL, AT(id), 0, 0, "the same as --name client.ID"},
+	{"keyring", 'k', "FILE", CN_OPTION_STRING, CN_GLOBAL, AT(keyring), 0, 0, "file with the key"},
+	{"mon-host", 'm', "ADDR", CN_OPTION_STRING, CN_GLOBAL, AT(mon_host), 0, 0, "addresses of the monitors"},
+	{"connect-timeout", 0, "SEC", CN_OPTION_INT, CN_GLOBAL, AT(connect_timeout_s), 1, 3600,
+	 "how long to try to connect (default 15)"},
+	{"op-timeout", 0, "SEC", CN_OPTION_INT, CN_GLOBAL, AT(op_timeout_s), 1, 3600, "time limit of one command (default 30)"},
+	{"format", 'f', "table|json", CN_OPTION_CHOICE, CN_GLOBAL, AT(format), 0, 0, "for people (default) or for programs"},
+	{"quiet", 'q', NULL, CN_OPTION_FLAG, CN_GLOBAL, AT(quiet), 0, 0, "neither steps nor progress on stderr"},
+	{"verbose", 'v', NULL, CN_OPTION_FLAG, CN_GLOBAL, AT(verbose), 0, 0, "more columns, and what is done on stderr"},
+	{"color", 0, "auto|always|never", CN_OPTION_CHOICE, CN_GLOBAL, AT(color), 0, 0,
+	 "colour; auto (default): on a terminal, unless NO_COLOR is set"},
+	{"help", 'h', NULL, CN_OPTION_FLAG, CN_GLOBAL, AT(help), 0, 0, "show this help"},
+	{"version", 0, NULL, CN_OPTION_FLAG, CN_GLOBAL, AT(version), 0, 0, "show the version"},
+};
+
+const size_t cn_n_options = ARRAY_SIZE(cn_options);

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The command line, read by the tables of options and commands. */
+#include <errno.h>
+#include <string.h>
+
+#include "cephnode/base/text.h"
+#include "cli/cli.h"
+
+struct parser {
+	int argc, at;
+	char **argv;
+	struct cn_settings *settings;
+	const struct cn_command *command;
+	bool stop; /* --help or --version was seen: nothing after it can be wrong */
+	struct cn_error *err;
+};
+
+void cn_settings_init(struct cn_settings *s)
+{
+	*s = (struct cn_settings){.connect_timeout_s = 15, .op_timeout_s = 30};
+	s->drain.stall_timeout_s = 1800;
+	s->drain.lock_wait_s = 60;
+}
+
+void cn_settings_release(struct cn_settings *s)
+{
+	cn_strv_release(&s->drain.accept);
+	free(s->args);
+	*s = (struct cn_settings){0};
+}
+
+/* --- usage errors --- */
+
+static int usage(const struct parser *p, const char *fmt, ...) _printf_(2, 3);
+static int usage(const struct parser *p, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = cn_vasprintf(fmt, ap);
+	va_end(ap);
+	(void)cn_error_set(p->err, CN_USAGE, EINVAL, "%s", text);
+	return -EINVAL;
+}
+
+static void hint_help(const struct parser *p)
+{
+	if (p->command)
+		cn_error_hint(p->err, "'cephnode %s --help' lists its arguments and options", p->command->name);
+	else
+		cn_error_hint(p->err, "'cephnode --help' lists the commands and global options");
+}
+
+static bool takes(const struct parser *p, const struct cn_option *o)
+{
+	return (o->group & CN_GLOBAL) || (p->command && (o->group & p->command->groups));
+}
+
+/* The first command that takes the option; "cancel" for --lock-wait where "plan" was given. */
+static const struct cn_command *home_of(const struct cn_option *o)
+{
+	for (size_t i = 0; i < cn_n_commands; i++) {
+		if (o->group & cn_commands[i].groups)
+			return &cn_commands[i];
+	}
+	return NULL;
+}
+
+static int unknown_option(const struct parser *p, const char *shown, const struct cn_option *o)
+{
+	const char *names[64], *near;
+	size_t n = 0;
+
+	if (o && !p->command) {
+		(void)usage(p, "option '%s' belongs to a command and stands after it", shown);
+		hint_help(p);
+		return -EINVAL;
+	}
+	if (o) {
+		const struct cn_command *home = home_of(o);
+
+		(void)usage(p, "'%s' has no option '%s'", p->command->name, shown);
+		if (home)
+			cn_error_hint(p->err, "'cephnode %s' has it", home->name);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < cn_n_options && n < ARRAY_SIZE(names); i++) {
+		if (takes(p, &cn_options[i]))
+			names[n++] = cn_options[i].name;
+	}
+	(void)usage(p, "unknown option '%s'", shown);
+	near = strncmp(shown, "--", 2) == 0 ? cn_suggest(shown + 2, names, n) : NULL;
+	if (near)
+		cn_error_hint(p->err, "did you mean '--%s'?", near);
+	hint_help(p);
+	return -EINVAL;
+}
+
+/* --- values --- */
+
+static int store_choice(const struct parser *p, const struct cn_option *o, const char *shown, const char *value, int *field)
+{
+	_cleanup_(cn_strv_release) struct cn_strv choices = {0};
+
+	cn_strv_split(&choices, o->arg, "|");
+	for (size_t i = 0; i < choices.n; i++) {
+		if (strcmp(choices.v[i], value) == 0) {
+			*field = (int)i;
+			return 0;
+		}
+	}
+	(void)usage(p, "%s must be one of %s, not '%s'", shown, o->arg, value);
+	hint_help(p);
+	return -EINVAL;
+}
+
+static bool is_code(const char *s)
+{
+	return strcmp(s, "existing") == 0 || strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == strlen(s);
+}
+
+static int store_codes(const struct parser *p, const char *shown, const char *value, struct cn_strv *field)
+{
+	_cleanup_(cn_strv_release) struct cn_strv codes = {0};
+
+	cn_strv_split(&codes, value, ",");
+	for (size_t i = 0; i < codes.n; i++) {
+		if (!is_code(codes.v[i])) {
+			(void)usage(p, "%s: '%s' is not a health check code", shown, codes.v[i]);
+			cn_error_hint(
+				p->err,
+				"'ceph health detail' shows the codes, such as OSD_NEARFULL; 'existing' accepts those of now");
+			return -EINVAL;
+		}
+		if (!cn_strv_has(field, codes.v[i]))
+			cn_strv_add(field, codes.v[i]);
+	}
+	return codes.n ? 0 : usage(p, "%s needs at least one health check code", shown);
+}
+
+static int store(const struct parser *p, const struct cn_option *o, const char *shown, const char *value)
+{
+	char *field = (char *)p->settings + o->offset;
+
+	if (value && !*value)
+		return usage(p, "%s must not be empty", shown);
+	switch (o->kind) {
+	case CN_OPTION_FLAG:
+		*(bool *)field = true;
+		return 0;
+	case CN_OPTION_STRING:
+		*(const char **)field = value;
+		return 0;
+	case CN_OPTION_INT:
+		if (cn_parse_int(value, o->min, o->max, (int64_t *)field))
+			return 0;
+		return usage(p, "%s must be a whole number from %lld to %lld, not '%s'", shown, (long long)o->min,
+			     (long long)o->max, value);
+	case CN_OPTION_CHOICE:
+		return store_choice(p, o, shown, value, (int *)field);
+	case CN_OPTION_CODES:
+		return store_codes(p, shown, value, (struct cn_strv *)field);
+	}
+	return -EINVAL;
+}
+
+/* --- words --- */
+
+static int option(struct parser *p, const struct cn_option *o, const char *shown, const char *value)
+{
+	if (!o || !takes(p, o))
+		return unknown_option(p, shown, o);
+	if (!o->arg && value)
+		return usage(p, "option '%s' takes no value", shown);
+	if (o->arg && !value) {
+		if (p->at >= p->argc) {
+			(void)usage(p, "option '%s' needs a value: %s", shown, o->arg);
+			hint_help(p);
+			return -EINVAL;
+		}
+		value = p->argv[p->at++];
+	}
+	if (store(p, o, shown, value) < 0)
+		return -EINVAL;
+	p->stop = p->settings->help || p->settings->version;
+	return 0;
+}
+
+static int long_option(struct parser *p, const char *word)
+{
+	const char *equals = strchr(word, '=');
+	_cleanup_free_ char *shown = equals ? cn_strndup(word, (size_t)(equals - word)) : cn_strdup(word);
+	const struct cn_option *o = NULL;
+
+	for (size_t i = 0; i < cn_n_options && !o; i++) {
+		if (strcmp(cn_options[i].name, shown + 2) == 0)
+			o = &cn_options[i];
+	}
+	return option(p, o, shown, equals ? equals + 1 : NULL);
+}
+
+/* "-qv", "-cFILE", "-c FILE". */
+static int short_options(struct parser *p, const char *word)
+{
+	for (const char *c = word + 1; *c && !p->stop; c++) {
+		const char shown[] = {'-', *c, '\0'};
+		const struct cn_option *o = NULL;
+		bool rest;
+		int r;
+
+		for (size_t i = 0; i < cn_n_options && !o; i++) {
+			if (cn_options[i].letter == *c)
+				o = &cn_options[i];
+		}
+		rest = o && o->arg && c[1];
+		r = option(p, o, shown, rest ? c + 1 : NULL);
+		if (r < 0 || rest)
+			return r;
+	}
+	return 0;
+}
+
+static int command_word(struct parser *p, const char *word)
+{
+	const char *names[32], *near;
+	size_t n;
+
+	p->command = cn_command_find(word);
+	if (p->command)
+		return 0;
+	for (n = 0; n < MIN(cn_n_commands, ARRAY_SIZE(names)); n++)
+		names[n] = cn_commands[n].name;
+	near = cn_suggest(word, names, n);
+	(void)usage(p, "unknown command '%s'", word);
+	if (near)
+		cn_error_hint(p->err, "did you mean '%s'?", near);
+	hint_help(p);
+	return -EINVAL;
+}
+
+/* The type of a node's name must be one that this version can look up. */
+static int check_node(const struct parser *p, const char *name)
+{
+	if (!*name)
+		return usage(p, "the name of a node must not be empty");
+	if (strncmp(name, "kube:", 5) != 0)
+		return 0;
+	(void)usage(p, "'%s': this version does not look up Kubernetes nodes", name);
+	cn_error_hint(p->err, "name the node by its IP address, its CRUSH host or its host name");
+	return -EINVAL;
+}
+
+static int check_args(const struct parser *p)
+{
+	const struct cn_command *c = p->command;
+	const struct cn_settings *s = p->settings;
+
+	if (s->n_args < c->min_args || s->n_args > c->max_args) {
+		(void)usage(p, s->n_args < c->min_args ? "'%s' needs an argument (%s)" : "too many arguments for '%s' (%s)",
+			    c->name, c->synopsis);
+		hint_help(p);
+		return -EINVAL;
+	}
+	for (size_t i = 0; c->nodes && i < s->n_args; i++) {
+		if (check_node(p, s->args[i]) < 0)
+			return -EINVAL;
+	}
+	if (s->name && s->id)
+		return usage(p, "--name and --id exclude each other");
+	return 0;
+}
+
+int cn_parse(int argc, char **argv, struct cn_settings *ret, const struct cn_command **ret_command, struct cn_error *err)
+{
+	struct parser p = {.argc = argc, .at = 1, .argv = argv, .settings = ret, .err = err};
+	bool options_end = false;
+	int r = 0;
+
+	ret->args = cn_calloc((size_t)argc + 1, sizeof(*ret->args));
+	while (r == 0 && !p.stop && p.at < argc) {
+		const char *word = argv[p.at++];
+
+		if (!options_end && strcmp(word, "--") == 0)
+			options_end = true;
+		else if (!options_end && strncmp(word, "--", 2) == 0)
+			r = long_option(&p, word);
+		else if (!options_end && word[0] == '-' && word[1])
+			r = short_options(&p, word);
+		else if (!p.command)
+			r = command_word(&p, word);
+		else
+			ret->args[ret->n_args++] = word;
+	}
+	if (p.stop && !p.command && p.at < argc) /* "--help drain" is "drain --help" */
+		p.command = cn_command_find(argv[p.at]);
+	*ret_command = p.command;
+	if (r < 0 || p.stop)
+		return r;
+	if (!p.command) {
+		(void)usage(&p, "no command was given");
+		hint_help(&p);
+		return -EINVAL;
+	}
+	return check_args(&p);
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* struct cn_cluster_ops over librados. */
+#include <errno.h>
+#include <pthread.h>
+#include <rados/librados.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cephnode/cluster/cluster.h"
+
+struct rados_cluster {
+	struct cn_cluster base; /* first */
+	rados_t rados;
+	pthread_mutex_t ioctx_lock;
+	char *ioctx_key; /* "pool\nnamespace" of the one context kept: the tool uses one object */
+	rados_ioctx_t ioctx;
+};
+
+static struct rados_cluster *impl(struct cn_cluster *c)
+{
+	return (struct rados_cluster *)c;
+}
+
+/* librados' buffers are not NUL-terminated and have a free of their own. */
+static char *take_buffer(char *buf, size_t len)
+{
+	char *s = cn_malloc(len + 1);
+
+	if (len)
+		memcpy(s, buf, len);
+	s[len] = '\0';
+	if (buf)
+		rados_buffer_free(buf);
+	return s;
+}
+
+static int rados_command(struct cn_cluster *c, enum cn_target target, const char *pgid, const char *cmd, char **ret_out,
+			 size_t *ret_len, char **ret_status)
+{
+	rados_t r = impl(c)->rados;
+	const char *cmds[] = {cmd};
+	char *out = NULL, *status = NULL;
+	size_t out_len = 0, status_len = 0;
+	int ret;
+
+	switch (target) {
+	case CN_MON:
+		ret = rados_mon_command(r, cmds, 1, NULL, 0, &out, &out_len, &status, &status_len);
+		break;
+	case CN_MGR:
+		ret = rados_mgr_command(r, cmds, 1, NULL, 0, &out, &out_len, &status, &status_len);
+		break;
+	default:
+		ret = rados_pg_command(r, pgid, cmds, 1, NULL, 0, &out, &out_len, &status, &status_len);
+	}
+	*ret_out = take_buffer(out, out_len);
+	*ret_len = out_len;
+	*ret_status = take_buffer(status, status_len);
+	return ret > 0 ? 0 : ret;
+}
+
+static int get_ioctx(struct cn_cluster *c, const struct cn_object *o, rados_ioctx_t *ret)
+{
+	struct rados_cluster *rc = impl(c);
+	_cleanup_free_ char *key = cn_asprintf("%s\n%s", o->pool, o->ns);
+	int r = 0;
+
+	pthread_mutex_lock(&rc->ioctx_lock);
+	if (!rc->ioctx_key || strcmp(rc->ioctx_key, key) != 0) {
+		rados_ioctx_t io;
+
+		r = rados_ioctx_create(rc->rados, o->pool, &io);
+		if (r == 0) {
+			rados_ioctx_set_namespace(io, o->ns);
+			if (rc->ioctx_key)
+				rados_ioctx_destroy(rc->ioctx);
+			free(rc->ioctx_key);
+			rc->ioctx_key = TAKE_PTR(key);
+			rc->ioctx = io;
+		}
+	}
+	*ret = rc->ioctx;
+	pthread_mutex_unlock(&rc->ioctx_lock);
+	return r;
+}
+
+static int rados_lock(struct cn_cluster *c, const struct cn_object *o, const char *name, const char *cookie,
+		      const char *description, unsigned seconds, bool renew)
+{
+	struct timeval tv = {.tv_sec = seconds};
+	rados_ioctx_t io;
+	int r = get_ioctx(c, o, &io);
+
+	return r ? r
+		 : rados_lock_exclusive(io, o->oid, name, cookie, description, seconds ? &tv : NULL,
+					renew ? LIBRADOS_LOCK_FLAG_MUST_RENEW : 0);
+}
+
+static int rados_unlock_object(struct cn_cluster *c, const struct cn_object *o, const char *name, const char *cookie)
+{
+	rados_ioctx_t io;
+	int r = get_ioctx(c, o, &io);
+
+	return r ? r : rados_unlock(io, o->oid, name, cookie);
+}
+
+static int rados_lockers(struct cn_cluster *c, const struct cn_object *o, const char *name, struct cn_lockers *ret)
+{
+	char tag[256], clients[8192], cookies[8192], addrs[8192];
+	size_t tag_len = sizeof(tag), clients_len = sizeof(clients), cookies_len = sizeof(cookies), addrs_len = sizeof(addrs);
+	const char *cl = clients, *co = cookies, *ad = addrs;
+	rados_ioctx_t io;
+	int exclusive = 0, r = get_ioctx(c, o, &io);
+	ssize_t n;
+
+	if (r)
+		return r;
+	n = rados_list_lockers(io, o->oid, name, &exclusive, tag, &tag_len, clients, &clients_len, cookies, &cookies_len, addrs,
+			       &addrs_len);
+	if (n < 0)
+		return (int)n;
+	*ret = (struct cn_lockers){.v = cn_calloc((size_t)n, sizeof(*ret->v)), .n = (size_t)n};
+	for (ssize_t i = 0; i < n; i++) { /* each list: strings one behind the other, each with its NUL */
+		ret->v[i] = (struct cn_locker){cn_strdup(cl), cn_strdup(co), cn_strdup(ad)};
+		cl += strlen(cl) + 1;
+		co += strlen(co) + 1;
+		ad += strlen(ad) + 1;
+	}
+	return 0;
+}
+
+static int rados_break(struct cn_cluster *c, const struct cn_object *o, const char *name, const char *client, const char *cookie)
+{
+	rados_ioctx_t io;
+	int r = get_ioctx(c, o, &io);
+
+	return r ? r : rados_break_lock(io, o->oid, name, client, cookie);
+}
+
+static int rados_write_text(struct cn_cluster *c, const struct cn_object *o, const char *text)
+{
+	rados_ioctx_t io;
+	int r = get_ioctx(c, o, &io);
+
+	return r ? r : rados_write_full(io, o->oid, text, strlen(text));
+}
+
+static int rados_read_text(struct cn_cluster *c, const struct cn_object *o, char *buf, size_t size)
+{
+	rados_ioctx_t io;
+	int r = get_ioctx(c, o, &io);
+
+	if (r)
+		return r;
+	r = rados_read(io, o->oid, buf, size - 1, 0);
+	if (r < 0)
+		return r;
+	buf[r] = '\0';
+	return 0;
+}
+
+static uint64_t rados_instance(struct cn_cluster *c)
+{
+	return rados_get_instance_id(impl(c)->rados);
+}
+
+/* MonClient reads rados_mon_op_timeout anew for each command it starts, MgrClient's commands go by it too. */
+static void rados_set_timeout(struct cn_cluster *c, unsigned seconds)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", seconds);
+	rados_conf_set(impl(c)->rados, "rados_mon_op_timeout", text);
+}
+
+static void rados_close(struct cn_cluster *c)
+{
+	struct rados_cluster *rc = impl(c);
+
+	if (rc->ioctx_key)
+		rados_ioctx_destroy(rc->ioctx);
+	free(rc->ioctx_key);
+	rados_shutdown(rc->rados); /* without it the library's threads have aborted the process at exit */
+	pthread_mutex_destroy(&rc->ioctx_lock);
+	free(rc->base.entity);
+	free(rc);
+}
+
+static const struct cn_cluster_ops rados_ops = {
+	.command = rados_command,
+	.lock = rados_lock,
+	.unlock = rados_unlock_object,
+	.lockers = rados_lockers,
+	.break_lock = rados_break,
+	.write = rados_write_text,
+	.read = rados_read_text,
+	.instance_id = rados_instance,
+	.set_command_timeout = rados_set_timeout,
+	.free = rados_close,
+};
+
+/* Reads configuration in the order of the ceph command: file, environment, options. */
+static int configure(rados_t r, const struct cn_cluster_config *config, struct cn_error *err)
+{
+	const char *conf = config->conf ? config->conf : getenv("CEPH_CONF");
+	const char *keyring = config->keyring ? config->keyring : getenv("CEPH_KEYRING");
+	char connect_s[16], op_s[16];
+	int ret;
+
+	ret = rados_conf_read_file(r, config->conf);
+	if (ret < 0 && (conf || ret != -ENOENT)) {
+		cn_error_set(err, CN_USAGE, ret, "cannot read the configuration file %s: %s", conf ? conf : "/etc/ceph/ceph.conf",
+			     strerror(-ret));
+		cn_error_hint(err, "name it with --conf or CEPH_CONF, or give --mon-host and --keyring");
+		return ret;
+	}
+	ret = rados_conf_parse_env(r, NULL); /* CEPH_ARGS */
+	if (ret < 0)
+		return cn_error_set(err, CN_USAGE, ret, "cannot use CEPH_ARGS: %s", strerror(-ret));
+	if (keyring && rados_conf_set(r, "keyring", keyring) < 0)
+		return cn_error_set(err, CN_USAGE, EINVAL, "cannot use the keyring %s", keyring);
+	if (config->mon_host && rados_conf_set(r, "mon_host", config->mon_host) < 0)
+		return cn_error_set(err, CN_USAGE, EINVAL, "cannot use the monitor address %s", config->mon_host);
+	snprintf(connect_s, sizeof(connect_s), "%u", config->connect_timeout_s);
+	snprintf(op_s, sizeof(op_s), "%u", config->op_timeout_s);
+	rados_conf_set(r, "client_mount_timeout", connect_s);
+	rados_conf_set(r, "rados_mon_op_timeout", op_s);
+	rados_conf_set(r, "rados_osd_op_timeout", op_s);
+	rados_conf_set(r, "log_to_stderr", "false"); /* stderr is ours: an error is printed once, in our words */
+	rados_conf_set(r, "err_to_stderr", "false");
+	return 0;
+}
+
+static int explain_connect(int r, const struct cn_cluster_config *config, const char *entity, struct cn_error *err)
+{
+	switch (-r) {
+	case ETIMEDOUT:
+		cn_error_set(err, CN_TIMEOUT, r, "cannot connect to the cluster: no monitor quorum answered within %u s",
+			     config->connect_timeout_s);
+		cn_error_hint(err, "check mon_host and the network, and on a monitor's host: ceph daemon mon.ID mon_status");
+		break;
+	case EACCES:
+	case EPERM:
+		cn_error_set(err, CN_FAILED, r, "cannot connect to the cluster: the monitors refused the key of %s", entity);
+		cn_error_hint(err, "compare the keyring with: ceph auth get %s", entity);
+		break;
+	case ENOENT:
+		cn_error_set(err, CN_FAILED, r, "cannot connect to the cluster: no key for %s, or no monitor address, was found", entity);
+		cn_error_hint(err, "name the keyring with --keyring or CEPH_KEYRING, the monitors with --conf or --mon-host");
+		break;
+	default:
+		cn_error_set(err, CN_FAILED, r, "cannot connect to the cluster as %s: %s", entity, strerror(-r));
+		cn_error_hint(err, "check --conf, --name and --keyring");
+	}
+	return r;
+}
+
+int cn_cluster_connect(const struct cn_cluster_config *config, struct cn_cluster **ret, struct cn_error *err)
+{
+	const char *entity = config->name ? config->name : "client.admin";
+	struct rados_cluster *rc;
+	rados_t rados;
+	int r;
+
+	r = rados_create2(&rados, config->cluster ? config->cluster : "ceph", entity, 0);
+	if (r < 0)
+		return cn_error_set(err, CN_USAGE, r, "cannot use the name %s: %s", entity, strerror(-r));
+	r = configure(rados, config, err);
+	if (r == 0) {
+		r = rados_connect(rados);
+		if (r < 0)
+			explain_connect(r, config, entity, err);
+	}
+	if (r < 0) {
+		rados_shutdown(rados);
+		return r;
+	}
+	rc = cn_calloc(1, sizeof(*rc));
+	rc->base = (struct cn_cluster){&rados_ops, config->op_timeout_s, cn_strdup(entity)};
+	rc->rados = rados;
+	pthread_mutex_init(&rc->ioctx_lock, NULL);
+	*ret = &rc->base;
+	return 0;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "call.h"
+
+#include <errno.h>
+
+void cn_call_begin(struct cn_run *run, struct cn_drain_context *ctx, const char *const *names, size_t n)
+{
+	struct cn_strv l = {};
+
+	*run = (struct cn_run){.ctx = ctx, .c = ctx->cluster, .clock = ctx->clock};
+	for (size_t i = 0; i < n; i++)
+		cn_strv_add(&l, names[i]);
+	run->node = cn_strv_join(&l, ",");
+	cn_strv_release(&l);
+	run->started_ms = cn_clock_boot_ms(run->clock);
+	if (ctx->options->timeout_s)
+		run->timeout_at_ms = run->started_ms + ctx->options->timeout_s * 1000;
+	run->method_out = ctx->options->method == CN_METHOD_OUT;
+	run->keep = ctx->options->keep;
+	cn_run_register(run);
+}
+
+static void release(struct cn_run *run)
+{
+	cn_run_register(NULL);
+	for (size_t i = 0; i < run->n; i++) {
+		cn_lease_free(run->drains[i].own);
+		cn_journal_release(&run->drains[i].journal);
+	}
+	free(run->drains);
+	free(run->node);
+	free(run->pool);
+	cn_journals_release(&run->others);
+	cn_strv_release(&run->accept);
+	cn_strv_release(&run->leftovers);
+}
+
+int cn_call_end(struct cn_run *run, int r, struct cn_error *err, const char *outcome)
+{
+	struct cn_error none = {};
+
+	if (r < 0 && err->code != CN_PARTIAL)
+		cn_note_last_error(run, err);
+	if (run->decision)
+		cn_window_close(run);
+	cn_emit_result(run, r, err ? err : &none, outcome);
+	release(run);
+	return r;
+}
+
+struct cn_journal *cn_call_match(struct cn_journals *l, const char *name)
+{
+	struct cn_journal *best = NULL;
+
+	for (size_t i = 0; i < l->n; i++) {
+		struct cn_journal *j = &l->v[i];
+
+		if (!cn_journal_matches(j, name))
+			continue;
+		if (!best || cn_journal_is_tombstone(best) > cn_journal_is_tombstone(j) ||
+		    (cn_journal_is_tombstone(best) == cn_journal_is_tombstone(j) && j->updated_ms > best->updated_ms))
+			best = j;
+	}
+	return best;
+}
+
+static int not_found(const char *name, struct cn_error *err)
+{
+	cn_error_set(err, CN_NOT_FOUND, ENOENT, "no drain of %s is known", name);
+	cn_error_hint(err, "see: cephnode status");
+	return -ENOENT;
+}
+
+int cn_call_find(struct cn_run *run, const char *name, struct cn_error *err)
+{
+	int r;
+
+	cn_journals_release(&run->others);
+	r = cn_journals_load(run->c, &run->others, err);
+	if (r < 0)
+		return r;
+	return cn_call_match(&run->others, name) ? 0 : not_found(name, err);
+}
+
+int cn_call_adopt(struct cn_run *run, const char *name, struct cn_error *err)
+{
+	const struct cn_journal *j = cn_call_match(&run->others, name);
+
+	if (!j)
+		return not_found(name, err);
+	run->drains = cn_calloc(1, sizeof(*run->drains));
+	run->n = 1;
+	cn_journal_copy(j, &run->drains[0].journal);
+	return 0;
+}

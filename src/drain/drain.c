@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The order of a drain: two windows under the decision lock, and the long wait between them. */
+#include "cephnode/drain/drain.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "intake.h"
+
+#define TRIES 3 /* of a window, when the lease ran out in the middle */
+
+int cn_drain_plan(struct cn_drain_context *ctx, const char *const *names, size_t n, struct cn_error *err)
+{
+	struct cn_intake in = {};
+	struct cn_run run;
+	int r;
+
+	cn_call_begin(&run, ctx, names, n);
+	for (size_t i = 0; i < n; i++)
+		cn_strv_add(&in.specs, names[i]);
+	r = cn_journals_load(run.c, &run.others, err);
+	if (r == 0)
+		r = cn_intake_plan(&run, &in, true, err);
+	cn_intake_release(&in);
+	run.result_emitted = true; /* a plan has no result */
+	return cn_call_end(&run, r, err, NULL);
+}
+
+/* Between our look and the lock another cephnode may have begun with the same node. */
+static int check_overlap(struct cn_run *run, const struct cn_intake *in, struct cn_error *err)
+{
+	for (size_t i = 0; i < run->others.n; i++) {
+		const struct cn_journal *j = &run->others.v[i];
+		bool ours = cn_journal_is_tombstone(j);
+
+		for (size_t k = 0; k < run->n; k++)
+			ours |= strcmp(run->drains[k].journal.id, j->id) == 0;
+		for (size_t k = 0; k < j->n_osds && !ours; k++)
+			if (cn_ids_has(&in->plan.osds, j->osds[k].id)) {
+				cn_error_set(err, CN_REFUSED, EBUSY, "osd.%d is being drained by cephnode pid %lld on %s (drain of %s, %s)",
+					     j->osds[k].id, (long long)j->owner.pid, j->owner.host, j->node, cn_phase_name(j->phase));
+				cn_error_hint(err, "watch it: cephnode status --watch");
+				return -EBUSY;
+			}
+	}
+	return 0;
+}
+
+static int check(struct cn_run *run, struct cn_intake *in, struct cn_error *err)
+{
+	int r;
+
+	cn_step_begin(run, "check");
+	r = cn_intake_plan(run, in, false, err);
+	if (r == 0)
+		r = check_overlap(run, in, err);
+	if (r == 0)
+		cn_step_end(run, "check", json_pack("{si}", "pools", (int)in->plan.n_pools));
+	return r;
+}
+
+static int lock(struct cn_run *run, struct cn_error *err)
+{
+	int r;
+
+	cn_step_begin(run, "lock");
+	r = cn_window_open(run, err);
+	if (r == 0)
+		cn_step_end(run, "lock", json_pack("{so}", "pool", cn_json_string(run->pool)));
+	return r;
+}
+
+/* Hold to release, or for --method out its first change. */
+static int first_changes(struct cn_run *run, struct cn_error *err)
+{
+	int r;
+
+	if (run->method_out) {
+		r = cn_step_out(run, err);
+		return r < 0 ? r : cn_save_all(run, CN_PHASE_WAIT, err);
+	}
+	r = cn_step_hold(run, err);
+	if (r == 0)
+		r = cn_step_reweight(run, err);
+	if (r == 0)
+		r = cn_step_forecast(run, err);
+	if (r == 0)
+		r = cn_step_release(run, err);
+	return r;
+}
+
+/* What a window that ends badly leaves: after a refusal nothing, else at least no flags. */
+static void clean_up(struct cn_run *run, const struct cn_error *why)
+{
+	_cleanup_error_ struct cn_error err = {};
+
+	if (why->code == CN_REFUSED && run->drains[0].journal.loaded && cn_undo_hold(run, &err) < 0)
+		cn_run_warning(run, "could not take everything back: %s; run cephnode cancel", err.message);
+	if (!run->undone && run->drains[0].journal.flags_set.n && cn_release_flags(run, &err) < 0)
+		cn_run_warning(run, "could not put the flags back: %s; the guard process goes on trying", err.message);
+}
+
+/* A refusal must not leave behind even where the lock lives. */
+static void forget_pool(struct cn_run *run)
+{
+	if (run->pool_recorded_by_us && run->decision && cn_may_change(run, NULL) == 0)
+		cn_config_key_rm(run->c, CN_LOCK_KEY, NULL);
+}
+
+static int first_window(struct cn_run *run, struct cn_intake *in, struct cn_error *err)
+{
+	int r = lock(run, err);
+
+	if (r < 0)
+		return r;
+	r = check(run, in, err);
+	if (r == 0) {
+		cn_intake_add_new(run, in);
+		r = cn_intake_own(run, err);
+	}
+	if (r == 0)
+		r = cn_save_all(run, CN_PHASE_CHECK, err);
+	if (r == 0) {
+		r = first_changes(run, err);
+		if (r < 0)
+			clean_up(run, err);
+	}
+	if (r < 0 && err->code == CN_REFUSED && run->others.n == 0)
+		forget_pool(run);
+	cn_window_close(run);
+	return r;
+}
+
+/* --method out: CRUSH weights to 0 once the data has moved. */
+static int reweight_after_out(struct cn_run *run, struct cn_error *err)
+{
+	int r = cn_window_open(run, err);
+
+	if (r < 0)
+		return r;
+	r = cn_gate(run, false, err);
+	if (r == 0)
+		r = cn_step_reweight(run, err);
+	if (r == 0)
+		r = cn_save_all(run, CN_PHASE_WAIT, err);
+	cn_window_close(run);
+	return r;
+}
+
+static int wait_and_prove(struct cn_run *run, struct cn_error *err)
+{
+	enum cn_phase phase = run->drains[0].journal.phase;
+	int r = 0;
+
+	if (phase < CN_PHASE_STOP) {
+		r = cn_step_wait(run, err);
+		if (r == 0 && run->method_out) {
+			run->bytes_left = run->bytes_total;
+			r = reweight_after_out(run, err);
+			if (r == 0)
+				r = cn_step_wait(run, err);
+		}
+	}
+	return r < 0 ? r : cn_step_prove(run, phase < CN_PHASE_STOP, err);
+}
+
+static int remove_steps(struct cn_run *run, struct cn_error *err)
+{
+	int r = cn_gate(run, run->weights_zero, err);
+
+	if (r == 0 && run->drains[0].journal.phase < CN_PHASE_SWEEP) {
+		if (!run->method_out)
+			r = cn_step_out(run, err);
+		if (r == 0)
+			r = cn_step_stop(run, err);
+		if (r == 0)
+			r = cn_step_purge(run, err);
+	}
+	if (r == 0)
+		r = cn_step_sweep(run, err);
+	if (r == 0)
+		r = cn_step_audit(run, err);
+	if (r < 0)
+		return r;
+	cn_step_begin(run, "done");
+	r = cn_save_all(run, CN_PHASE_DONE, err);
+	if (r == 0)
+		cn_step_end(run, "done", NULL);
+	return r;
+}
+
+static int second_window(struct cn_run *run, struct cn_error *err)
+{
+	int r = cn_window_open(run, err);
+
+	if (r < 0)
+		return r;
+	r = run->keep ? cn_gate(run, run->weights_zero, err) : remove_steps(run, err);
+	if (r == 0 && run->keep)
+		r = cn_save_all(run, CN_PHASE_DRAINED, err);
+	cn_window_close(run);
+	return r;
+}
+
+/* A drain that has passed `release` is taken over as it is. */
+static int claim(struct cn_run *run, struct cn_error *err)
+{
+	enum cn_phase phase = run->drains[0].journal.phase;
+	int r = cn_window_open(run, err);
+
+	if (r < 0)
+		return r;
+	r = cn_check_journals(run, err);
+	for (size_t i = 0; i < run->n && r == 0; i++) {
+		run->drains[i].journal.keep = run->keep;
+		r = cn_journal_save(run->c, &run->drains[i].journal, run->clock, err);
+	}
+	/* another hand's weight since then: the operator asks again to drain, so it goes to 0 again, under the lock */
+	if (r == 0 && phase < CN_PHASE_OUT && !run->method_out && cn_check_weights(run, NULL) == -EREMCHG) {
+		r = cn_step_reweight(run, err);
+		if (r == 0)
+			r = cn_save_all(run, CN_PHASE_WAIT, err);
+	}
+	cn_window_close(run);
+	return r;
+}
+
+static bool needs_first_window(const struct cn_run *run, const struct cn_intake *in)
+{
+	bool needs = in->specs.n > 0;
+
+	for (size_t i = 0; i < run->n; i++)
+		needs |= run->drains[i].journal.phase < CN_PHASE_WAIT;
+	return needs;
+}
+
+static int whole_procedure(struct cn_run *run, struct cn_intake *in, struct cn_error *err)
+{
+	int r;
+
+	r = needs_first_window(run, in) ? first_window(run, in, err) : claim(run, err);
+	for (int tries = 1; r == -ESTALE && err->errnum == ESTALE && tries < TRIES; tries++) {
+		cn_run_warning(run, "%s; starting over", err->message);
+		r = first_window(run, in, err);
+	}
+	for (int tries = 0; r == 0; tries++) {
+		if (run->drains[0].journal.phase < CN_PHASE_SWEEP)
+			r = wait_and_prove(run, err);
+		if (r == 0)
+			r = second_window(run, err);
+		if (r == 0 || tries >= TRIES || (r != -EAGAIN && r != -ESTALE))
+			break;
+		cn_run_warning(run, "%s; looking again", err->message);
+		cn_error_release(err);
+		r = 0;
+	}
+	if (r == 0 && run->leftovers.n)
+		r = cn_error_set(err, CN_PARTIAL, ENOTEMPTY, "removed, but the audit found: %s", run->leftovers.v[0]);
+	return r;
+}
+
+static int confirm(struct cn_run *run, struct cn_error *err)
+{
+	int r = run->ctx->confirm ? run->ctx->confirm(run->ctx->confirm_arg, run->node) : 0;
+
+	if (r == -EINTR)
+		return cn_error_interrupted(err);
+	return r < 0 ? cn_error_set(err, CN_FAILED, ECANCELED, "not confirmed, nothing was changed") : 0;
+}
+
+static int drain_names(struct cn_run *run, const char *const *names, size_t n, struct cn_error *err)
+{
+	struct cn_intake in = {};
+	int r = cn_intake_sort(run, names, n, &in, err);
+
+	if (r == 0 && run->n == 0 && in.specs.n == 0) {
+		cn_run_warning(run, "nothing left to do: cephnode has removed %s already", run->node);
+		cn_intake_release(&in);
+		return 0;
+	}
+	if (r == 0)
+		r = cn_intake_own(run, err);
+	if (r == 0)
+		r = cn_intake_plan(run, &in, true, err);
+	if (r == 0)
+		r = confirm(run, err);
+	if (r == 0)
+		r = whole_procedure(run, &in, err);
+	cn_intake_release(&in);
+	return r;
+}
+
+int cn_drain_run(struct cn_drain_context *ctx, const char *const *names, size_t n, struct cn_error *err)
+{
+	struct cn_run run;
+	int r;
+
+	cn_call_begin(&run, ctx, names, n);
+	r = drain_names(&run, names, n, err);
+	return cn_call_end(&run, r, err, run.keep && run.n ? "drained" : "removed");
+}
+
+int cn_drain_remove(struct cn_drain_context *ctx, const char *name, struct cn_error *err)
+{
+	const struct cn_journal *j = NULL;
+	struct cn_run run;
+	int r;
+
+	cn_call_begin(&run, ctx, &name, 1);
+	run.keep = false;
+	r = cn_call_find(&run, name, err);
+	if (r == 0)
+		j = cn_call_match(&run.others, name);
+	if (j && (j->phase == CN_PHASE_CANCELLED || (j->phase < CN_PHASE_DRAINED && j->phase >= CN_PHASE_LOCK))) {
+		r = cn_error_set(err, CN_REFUSED, EPERM, "%s is not drained (%s)", j->node, cn_phase_name(j->phase));
+		cn_error_hint(err, "drain it: cephnode drain %s", j->node);
+	}
+	cn_journals_release(&run.others);
+	if (r == 0)
+		r = drain_names(&run, &name, 1, err);
+	return cn_call_end(&run, r, err, "removed");
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One journal in memory: made from a node, to JSON and back. The store: journals.c. */
+#include "cephnode/drain/journal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+static const char *const phase_names[] = {
+	[CN_PHASE_LOCK] = "lock",         [CN_PHASE_CHECK] = "check",     [CN_PHASE_HOLD] = "hold",
+	[CN_PHASE_REWEIGHT] = "reweight", [CN_PHASE_FORECAST] = "forecast", [CN_PHASE_RELEASE] = "release",
+	[CN_PHASE_WAIT] = "wait",         [CN_PHASE_PROVE] = "prove",     [CN_PHASE_DRAINED] = "drained",
+	[CN_PHASE_OUT] = "out",           [CN_PHASE_STOP] = "stop",       [CN_PHASE_PURGE] = "purge",
+	[CN_PHASE_SWEEP] = "sweep",       [CN_PHASE_AUDIT] = "audit",     [CN_PHASE_DONE] = "done",
+	[CN_PHASE_CANCEL] = "cancel",     [CN_PHASE_CANCELLED] = "cancelled",
+};
+
+const char *cn_phase_name(enum cn_phase p)
+{
+	return phase_names[p];
+}
+
+static void random_id(char id[33])
+{
+	unsigned char b[16];
+
+	if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
+		abort();
+	for (size_t i = 0; i < sizeof(b); i++)
+		snprintf(id + 2 * i, 3, "%02x", b[i]);
+}
+
+static void record_osd(const struct cn_inventory *inv, const struct cn_node_osd *o, struct cn_journal_osd *ret)
+{
+	const struct cn_bucket *parent = cn_crush_parent(&inv->crush, o->osd.id);
+
+	*ret = (struct cn_journal_osd){
+		.id = o->osd.id,
+		.crush_weight = cn_crush_weight(&inv->crush, o->osd.id, &ret->in_tree),
+		.reweight = o->osd.reweight,
+		.device_class = o->device_class ? cn_strdup(o->device_class) : NULL,
+		.parent = parent ? cn_strdup(parent->name) : NULL,
+	};
+	ret->in_tree = parent;
+	snprintf(ret->uuid, sizeof(ret->uuid), "%s", o->osd.uuid);
+}
+
+static void record_pgs(const struct cn_inventory *inv, const struct cn_node *node, struct cn_journal *j)
+{
+	j->pgs = cn_calloc(node->pgs.n, sizeof(*j->pgs));
+	for (size_t i = 0; i < node->pgs.n; i++) {
+		const struct cn_pg *pg = &node->pgs.v[i];
+		struct cn_journal_pg *rec = &j->pgs[j->n_pgs++];
+
+		rec->id = pg->id;
+		for (size_t k = 0; k < pg->n_acting; k++)
+			rec->shards += cn_journal_osd(j, pg->acting[k]) != NULL;
+		j->bytes_total += rec->shards * cn_shard_bytes(&inv->osdmap, pg);
+	}
+	j->pools = cn_calloc(inv->osdmap.n_pools, sizeof(*j->pools));
+	for (size_t i = 0; i < inv->osdmap.n_pools; i++)
+		j->pools[j->n_pools++] = (struct cn_journal_pool){inv->osdmap.pools[i].id, inv->osdmap.pools[i].pg_num};
+}
+
+static void record_whole_hosts(const struct cn_inventory *inv, const struct cn_node *node, struct cn_journal *j)
+{
+	for (size_t i = 0; i < node->hosts.n; i++) {
+		const struct cn_bucket *b = cn_crush_bucket(&inv->crush, node->hosts.v[i]);
+		_cleanup_(cn_ids_release) struct cn_ids below = {};
+		bool whole = b;
+
+		if (b)
+			cn_crush_osds_below(&inv->crush, b->id, &below);
+		for (size_t k = 0; k < below.n; k++)
+			whole &= cn_journal_osd(j, below.v[k]) != NULL;
+		if (whole)
+			cn_strv_add(&j->whole_hosts, node->hosts.v[i]);
+	}
+}
+
+void cn_journal_init(struct cn_journal *j, const struct cn_inventory *inv, const struct cn_node *node, const char *spec,
+		     struct cn_clock *clock)
+{
+	*j = (struct cn_journal){.phase = CN_PHASE_CHECK, .node = cn_strdup(node->name), .spec = cn_strdup(spec)};
+	random_id(j->id);
+	j->started_ms = j->updated_ms = cn_clock_real_ms(clock);
+	for (size_t i = 0; i < node->hosts.n; i++)
+		cn_strv_add(&j->hosts, node->hosts.v[i]);
+	for (size_t i = 0; i < node->n_addresses; i++) {
+		char buf[CN_IP_STRLEN];
+
+		cn_strv_add(&j->addresses, cn_ip_format(&node->addresses[i], buf));
+	}
+	j->osds = cn_calloc(node->n_osds, sizeof(*j->osds));
+	for (size_t i = 0; i < node->n_osds; i++)
+		record_osd(inv, &node->osds[i], &j->osds[j->n_osds++]);
+	record_whole_hosts(inv, node, j);
+	record_pgs(inv, node, j);
+	cn_owner_self(&j->owner);
+}
+
+void cn_journal_release(struct cn_journal *j)
+{
+	free(j->node);
+	free(j->spec);
+	cn_strv_release(&j->hosts);
+	cn_strv_release(&j->addresses);
+	cn_strv_release(&j->whole_hosts);
+	cn_owner_release(&j->owner);
+	for (size_t i = 0; i < j->n_osds; i++) {
+		free(j->osds[i].device_class);
+		free(j->osds[i].parent);
+	}
+	free(j->osds);
+	cn_strv_release(&j->flags_set);
+	json_decref(j->weight_sets);
+	free(j->pgs);
+	free(j->pools);
+	free(j->last_error);
+	*j = (struct cn_journal){};
+}
+
+static json_t *osds_json(const struct cn_journal *j)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < j->n_osds; i++) {
+		const struct cn_journal_osd *o = &j->osds[i];
+
+		json_array_append_new(a, json_pack("{si,ss,sb,sI,sI,so,so}", "id", o->id, "uuid", o->uuid, "in_tree", o->in_tree,
+						   "crush_weight", (json_int_t)o->crush_weight, "reweight", (json_int_t)o->reweight,
+						   "device_class", cn_json_string(o->device_class), "parent",
+						   cn_json_string(o->parent)));
+	}
+	return a;
+}
+
+static json_t *pgs_json(const struct cn_journal *j)
+{
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < j->n_pgs; i++) {
+		char text[CN_PGID_STRLEN];
+
+		json_object_set_new(o, cn_pgid_format(j->pgs[i].id, text), json_integer(j->pgs[i].shards));
+	}
+	return o;
+}
+
+static json_t *pools_json(const struct cn_journal *j)
+{
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < j->n_pools; i++) {
+		char text[24];
+
+		snprintf(text, sizeof(text), "%" PRId64, j->pools[i].id);
+		json_object_set_new(o, text, json_integer(j->pools[i].pg_num));
+	}
+	return o;
+}
+
+json_t *cn_journal_json(const struct cn_journal *j)
+{
+	json_t *b = json_pack("{ss,so,ss,so,so,sb,sb,sI,sI,so}", "id", j->id, "node", cn_json_string(j->node), "phase",
+			      cn_phase_name(j->phase), "hosts", cn_json_strv(&j->hosts), "addresses", cn_json_strv(&j->addresses),
+			      "method_out", j->method_out, "keep", j->keep, "started_ms", (json_int_t)j->started_ms, "updated_ms",
+			      (json_int_t)j->updated_ms, "owner", cn_owner_json(&j->owner));
+
+	json_object_set_new(b, "spec", cn_json_string(j->spec));
+	json_object_set_new(b, "osds", osds_json(j));
+	json_object_set_new(b, "last_error", cn_json_string(j->last_error));
+	if (cn_journal_is_tombstone(j)) /* enough to answer the same command again */
+		return b;
+	json_object_set_new(b, "whole_hosts", cn_json_strv(&j->whole_hosts));
+	json_object_set_new(b, "flags_set", cn_json_strv(&j->flags_set));
+	json_object_set_new(b, "weight_sets", j->weight_sets ? json_incref(j->weight_sets) : json_null());
+	json_object_set_new(b, "pgs", pgs_json(j));
+	json_object_set_new(b, "pools", pools_json(j));
+	json_object_set_new(b, "bytes_total", json_integer(j->bytes_total));
+	json_object_set_new(b, "change_epoch", json_integer(j->change_epoch));
+	return b;
+}
+
+static bool read_phase(const char *name, enum cn_phase *ret)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(phase_names); i++)
+		if (strcmp(phase_names[i], name) == 0) {
+			*ret = (enum cn_phase)i;
+			return true;
+		}
+	return false;
+}
+
+static char *dup_or_null(const json_t *o, const char *key)
+{
+	const char *s = cn_json_str(o, key, NULL);
+
+	return s ? cn_strdup(s) : NULL;
+}
+
+static void read_strv(const json_t *a, struct cn_strv *ret)
+{
+	json_t *j;
+	size_t i;
+
+	json_array_foreach(a, i, j)
+		cn_strv_add(ret, json_string_value(j) ? json_string_value(j) : "");
+}
+
+static void read_osds(const json_t *a, struct cn_journal *ret)
+{
+	json_t *o;
+	size_t i;
+
+	ret->osds = cn_calloc(json_array_size(a), sizeof(*ret->osds));
+	json_array_foreach(a, i, o) {
+		struct cn_journal_osd *rec = &ret->osds[ret->n_osds++];
+
+		rec->id = (int)cn_json_int(o, "id", -1);
+		snprintf(rec->uuid, sizeof(rec->uuid), "%s", cn_json_str(o, "uuid", ""));
+		rec->in_tree = cn_json_bool(o, "in_tree", false);
+		rec->crush_weight = (uint32_t)cn_json_int(o, "crush_weight", 0);
+		rec->reweight = (uint32_t)cn_json_int(o, "reweight", 0);
+		rec->device_class = dup_or_null(o, "device_class");
+		rec->parent = dup_or_null(o, "parent");
+	}
+}
+
+static bool read_pgs(const json_t *body, struct cn_journal *ret)
+{
+	json_t *pgs = cn_json_obj(body, "pgs"), *pools = cn_json_obj(body, "pools"), *v;
+	const char *key;
+
+	ret->pgs = cn_calloc(json_object_size(pgs), sizeof(*ret->pgs));
+	json_object_foreach(pgs, key, v) {
+		if (!cn_pgid_parse(key, &ret->pgs[ret->n_pgs].id))
+			return false;
+		ret->pgs[ret->n_pgs++].shards = (int)json_integer_value(v);
+	}
+	if (ret->n_pgs)
+		qsort(ret->pgs, ret->n_pgs, sizeof(*ret->pgs), cn_pgid_cmp);
+	ret->pools = cn_calloc(json_object_size(pools), sizeof(*ret->pools));
+	json_object_foreach(pools, key, v)
+		ret->pools[ret->n_pools++] = (struct cn_journal_pool){atoll(key), (uint32_t)json_integer_value(v)};
+	return true;
+}
+
+int cn_journal_read(const json_t *body, struct cn_journal *ret, struct cn_error *err)
+{
+	struct cn_journal j = {.loaded = true};
+
+	snprintf(j.id, sizeof(j.id), "%s", cn_json_str(body, "id", ""));
+	j.node = cn_strdup(cn_json_str(body, "node", ""));
+	j.spec = cn_strdup(cn_json_str(body, "spec", j.node));
+	read_strv(cn_json_arr(body, "hosts"), &j.hosts);
+	read_strv(cn_json_arr(body, "addresses"), &j.addresses);
+	read_strv(cn_json_arr(body, "whole_hosts"), &j.whole_hosts);
+	read_strv(cn_json_arr(body, "flags_set"), &j.flags_set);
+	j.method_out = cn_json_bool(body, "method_out", false);
+	j.keep = cn_json_bool(body, "keep", false);
+	j.started_ms = cn_json_int(body, "started_ms", 0);
+	j.updated_ms = cn_json_int(body, "updated_ms", 0);
+	cn_owner_read(cn_json_obj(body, "owner"), &j.owner);
+	read_osds(cn_json_arr(body, "osds"), &j);
+	j.weight_sets = json_incref(cn_json_obj(body, "weight_sets"));
+	j.bytes_total = cn_json_int(body, "bytes_total", 0);
+	j.change_epoch = cn_json_int(body, "change_epoch", 0);
+	j.last_error = dup_or_null(body, "last_error");
+	if (!read_phase(cn_json_str(body, "phase", ""), &j.phase) || !read_pgs(body, &j) || strlen(j.id) != 32) {
+		cn_journal_release(&j);
+		return cn_error_set(err, CN_FAILED, EBADMSG, "the journal cannot be read");
+	}
+	*ret = j;
+	return 0;
+}
+
+void cn_journal_copy(const struct cn_journal *j, struct cn_journal *ret)
+{
+	_cleanup_json_ json_t *body = cn_journal_json(j);
+
+	if (cn_journal_read(body, ret, NULL) < 0)
+		abort(); /* what was written can be read */
+	ret->generation = j->generation;
+	ret->loaded = j->loaded;
+}
+
+struct cn_journal_osd *cn_journal_osd(const struct cn_journal *j, int id)
+{
+	for (size_t i = 0; i < j->n_osds; i++)
+		if (j->osds[i].id == id)
+			return &j->osds[i];
+	return NULL;
+}
+
+bool cn_journal_matches(const struct cn_journal *j, const char *name)
+{
+	struct cn_ip ip, other;
+	int osd, n = 0;
+
+	if (strncmp(name, "ip:", 3) == 0)
+		name += 3;
+	else if (strncmp(name, "host:", 5) == 0)
+		name += 5;
+	else if (strncmp(name, "osd:", 4) == 0)
+		name += strncmp(name + 4, "osd.", 4) == 0 ? 4 : 0;
+	if (strcmp(j->node, name) == 0 || cn_strv_has(&j->hosts, name) || strcmp(j->id, name) == 0)
+		return true;
+	/* "osd.3" means that OSD alone: only a drain of it and nothing else */
+	if ((sscanf(name, "osd.%d%n", &osd, &n) == 1 || sscanf(name, "osd:%d%n", &osd, &n) == 1) && !name[n])
+		return j->n_osds == 1 && j->osds[0].id == osd;
+	if (cn_ip_parse(name, &ip))
+		for (size_t i = 0; i < j->addresses.n; i++)
+			if (cn_ip_parse(j->addresses.v[i], &other) && cn_ip_equal(&ip, &other))
+				return true;
+	return false;
+}
+
+static bool recorded(const struct cn_journal *j, struct cn_pgid id, int *ret_shards)
+{
+	const struct cn_journal_pg *rec = j->n_pgs ? bsearch(&id, j->pgs, j->n_pgs, sizeof(*j->pgs), cn_pgid_cmp) : NULL;
+
+	if (rec)
+		*ret_shards = rec->shards;
+	return rec;
+}
+
+struct cn_journal_pg *cn_journal_pgs_now(const struct cn_journal *j, const struct cn_osdmap *m, size_t *ret_n)
+{
+	struct cn_journal_pg *v = NULL;
+	size_t n = 0, cap = 0;
+
+	for (size_t i = 0; i < j->n_pools; i++) {
+		const struct cn_pool *pool = cn_osdmap_pool(m, j->pools[i].id);
+		uint32_t then = j->pools[i].pg_num, now = pool ? pool->pg_num : 0;
+
+		for (uint32_t seed = 0; seed < MAX(then, now) && pool; seed++) {
+			/* A split PG's objects came from the PG that its seed folds to under the old pg_num; a merged one's are now in
+			 * the PG that its seed folds to under the new one. */
+			struct cn_pgid was = {pool->id, cn_pg_stable_mod(seed, then)};
+			struct cn_pgid is = {pool->id, cn_pg_stable_mod(seed, now)};
+			int shards;
+
+			if (!recorded(j, was, &shards))
+				continue;
+			cn_grow(&v, &cap, n, sizeof(*v));
+			v[n++] = (struct cn_journal_pg){is, shards};
+		}
+	}
+	if (n)
+		qsort(v, n, sizeof(*v), cn_pgid_cmp);
+	*ret_n = 0;
+	for (size_t i = 0; i < n; i++)
+		if (*ret_n == 0 || cn_pgid_cmp(&v[*ret_n - 1], &v[i]) != 0)
+			v[(*ret_n)++] = v[i];
+	return v;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How much is left to move, from the manager's statistics: for progress, never for proof. */
+#include "cephnode/base/parallel.h"
+#include "run.h"
+
+/* Every state in which a PG is not clean. One command lists them all. */
+static const char *const unclean_states[] = {
+	"remapped", "degraded", "undersized", "peering", "activating", "stale", "inconsistent", "recovering", "recovery_wait",
+	"recovery_toofull", "recovery_unfound", "backfilling", "backfill_wait", "backfill_toofull", "backfill_unfound", "incomplete",
+	"down", "peered", "creating", NULL,
+};
+
+struct look {
+	struct cn_cluster *c;
+	const int *osds;
+	struct cn_pgs *lists;    /* [0]: unclean ones, then one list for each OSD */
+	struct cn_error *errors;
+};
+
+static void look_up(void *arg, size_t i)
+{
+	struct look *l = arg;
+
+	if (i == 0)
+		cn_pg_ls(l->c, unclean_states, &l->lists[0], &l->errors[0]);
+	else
+		cn_pg_ls_by_osd(l->c, l->osds[i - 1], &l->lists[i], &l->errors[i]);
+}
+
+static bool has_any(const struct cn_pg *pg, const struct cn_ids *osds, bool up_only)
+{
+	for (size_t i = 0; i < pg->n_up; i++)
+		if (cn_ids_has(osds, pg->up[i]))
+			return true;
+	for (size_t i = 0; i < pg->n_acting && !up_only; i++)
+		if (cn_ids_has(osds, pg->acting[i]))
+			return true;
+	return false;
+}
+
+/* A PG that has not heard of the change yet (still maps to the node) has all to move; else what Ceph counts as misplaced or
+ * degraded, at most the node's own share: other shards of it may be on the move too. */
+static int64_t bytes_left(const struct cn_osdmap *m, const struct cn_pg *pg, int shards, const struct cn_ids *osds)
+{
+	int64_t all = shards * cn_shard_bytes(m, pg), objects = pg->objects * shards;
+	double left;
+
+	if (objects <= 0 || has_any(pg, osds, true))
+		return all;
+	left = (double)(pg->misplaced + pg->degraded) / (double)objects;
+	return (int64_t)((double)all * MIN(left, 1.0));
+}
+
+static void count(const struct cn_osdmap *m, const struct cn_journal *j, const struct cn_ids *osds, const struct look *l, size_t n_lists,
+		  struct cn_measure *ret)
+{
+	size_t n;
+	_cleanup_free_ struct cn_journal_pg *pgs = cn_journal_pgs_now(j, m, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct cn_pg *pg = NULL;
+
+		for (size_t k = 0; k < n_lists && !pg; k++)
+			pg = cn_pgs_find(&l->lists[k], pgs[i].id);
+		if (!pg || (cn_pg_state_is_clean(pg->state) && !has_any(pg, osds, false)))
+			continue;
+		ret->pgs_left++;
+		ret->bytes_left += bytes_left(m, pg, pgs[i].shards, osds);
+		if (!cn_strv_has(&ret->words, pg->state))
+			cn_strv_add(&ret->words, pg->state);
+	}
+}
+
+void cn_measure_release(struct cn_measure *m)
+{
+	cn_strv_release(&m->words);
+	*m = (struct cn_measure){};
+}
+
+int cn_measure(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_journal *const *journals, size_t n,
+	       struct cn_measure *ret, struct cn_error *err)
+{
+	_cleanup_(cn_ids_release) struct cn_ids osds = {};
+	struct look l = {.c = c};
+	size_t n_lists;
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < journals[i]->n_osds; k++)
+			if (cn_osdmap_osd(m, journals[i]->osds[k].id))
+				cn_ids_add(&osds, journals[i]->osds[k].id);
+	n_lists = osds.n + 1;
+	l.osds = osds.v;
+	l.lists = cn_calloc(n_lists, sizeof(*l.lists));
+	l.errors = cn_calloc(n_lists, sizeof(*l.errors));
+	cn_parallel(n_lists, CN_THREADS, look_up, &l);
+	for (size_t i = 0; i < n_lists; i++)
+		if (l.errors[i].errnum && r == 0) {
+			r = -l.errors[i].errnum;
+			cn_error_move(err, &l.errors[i]);
+		}
+	*ret = (struct cn_measure){};
+	for (size_t i = 0; i < n && r == 0; i++)
+		count(m, journals[i], &osds, &l, n_lists, ret);
+	for (size_t i = 0; i < n_lists; i++) {
+		cn_pgs_release(&l.lists[i]);
+		cn_error_release(&l.errors[i]);
+	}
+	free(l.lists);
+	free(l.errors);
+	return r;
+}

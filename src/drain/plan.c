@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cephnode/drain/plan.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "cephnode/base/parallel.h"
+
+struct maker {
+	struct cn_cluster *c;
+	const struct cn_inventory *inv;
+	const struct cn_drain_options *options;
+	const struct cn_journals *journals;
+	struct cn_plan *plan;
+	struct cn_health health;
+	struct cn_osd_usages usage;
+	struct cn_error errors[2];
+};
+
+static void refuse(struct cn_plan *p, const char *hint, const char *fmt, ...) _printf_(3, 4);
+static void refuse(struct cn_plan *p, const char *hint, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = cn_vasprintf(fmt, ap);
+	va_end(ap);
+	cn_strv_add(&p->refusals, text);
+	if (!p->hint && hint)
+		p->hint = cn_strdup(hint);
+}
+
+static void look_up(void *arg, size_t i)
+{
+	struct maker *mk = arg;
+
+	if (i == 0)
+		cn_health_get(mk->c, &mk->health, &mk->errors[0]);
+	else
+		cn_osd_df(mk->c, &mk->usage, &mk->errors[1]);
+}
+
+/* A PG may have shards on several of the nodes. */
+static bool counted_before(const struct cn_inventory *inv, size_t node, struct cn_pgid id)
+{
+	for (size_t k = 0; k < node; k++)
+		if (cn_pgs_find(&inv->nodes[k].pgs, id))
+			return true;
+	return false;
+}
+
+static void count_data(struct maker *mk)
+{
+	struct cn_plan *p = mk->plan;
+
+	for (size_t n = 0; n < mk->inv->n_nodes; n++) {
+		const struct cn_node *node = &mk->inv->nodes[n];
+
+		for (size_t i = 0; i < node->n_osds; i++)
+			cn_ids_add(&p->osds, node->osds[i].osd.id);
+		for (size_t i = 0; i < node->hosts.n; i++)
+			if (!cn_strv_has(&p->hosts, node->hosts.v[i]))
+				cn_strv_add(&p->hosts, node->hosts.v[i]);
+	}
+	for (size_t n = 0; n < mk->inv->n_nodes; n++) {
+		const struct cn_node *node = &mk->inv->nodes[n];
+
+		for (size_t i = 0; i < node->pgs.n; i++) {
+			const struct cn_pg *pg = &node->pgs.v[i];
+			int shards = 0;
+
+			if (counted_before(mk->inv, n, pg->id))
+				continue;
+			for (size_t k = 0; k < pg->n_acting; k++)
+				shards += cn_ids_has(&p->osds, pg->acting[k]);
+			p->pgs++;
+			p->bytes_minimum += shards * cn_shard_bytes(&mk->inv->osdmap, pg);
+		}
+	}
+	p->bytes_to_move = p->bytes_minimum;
+}
+
+static void check_pgs(struct maker *mk)
+{
+	static const char *const never[] = {"inconsistent", "incomplete", "down", "unknown", "stale", "creating", "peering", "recovery_unfound",
+					    "backfill_unfound", "recovery_toofull", "backfill_toofull"};
+	size_t unclean = 0;
+
+	for (size_t n = 0; n < mk->inv->n_nodes; n++)
+		for (size_t i = 0; i < mk->inv->nodes[n].pgs.n; i++) {
+			const struct cn_pg *pg = &mk->inv->nodes[n].pgs.v[i];
+			char text[CN_PGID_STRLEN];
+			bool bad = !cn_pg_state_has(pg->state, "active") || pg->unfound > 0;
+
+			unclean += !cn_pg_state_is_clean(pg->state);
+			for (size_t k = 0; k < ARRAY_SIZE(never); k++)
+				bad |= cn_pg_state_has(pg->state, never[k]);
+			if (bad)
+				refuse(mk->plan, "mend it first: ceph health detail, ceph pg PGID query", "PG %s is %s",
+				       cn_pgid_format(pg->id, text), pg->state);
+		}
+	if (unclean)
+		cn_strv_addf(&mk->plan->warnings, "%zu of the node's PGs are not clean now: they must become so before an OSD is stopped", unclean);
+}
+
+static void check_pools(struct maker *mk)
+{
+	const struct cn_osdmap *m = &mk->inv->osdmap;
+	struct cn_plan *p = mk->plan;
+
+	p->pools = cn_calloc(m->n_pools, sizeof(*p->pools));
+	for (size_t i = 0; i < m->n_pools; i++) {
+		const struct cn_pool *pool = &m->pools[i];
+		struct cn_plan_pool *out = &p->pools[p->n_pools];
+		const char *domain = NULL;
+		bool reaches = false;
+
+		for (size_t k = 0; k < p->osds.n && !reaches; k++)
+			reaches = cn_crush_rule_reaches(&mk->inv->crush, pool->rule, p->osds.v[k]);
+		if (!reaches)
+			continue;
+		p->n_pools++;
+		out->left = cn_crush_capacity(&mk->inv->crush, m, pool->rule, pool->size, &p->osds, &domain);
+		out->name = cn_strdup(pool->name);
+		out->domain = cn_strdup(domain);
+		out->needed = pool->size;
+		out->ok = out->left >= out->needed;
+		if (!out->ok)
+			refuse(p, "add capacity first, or lower the size of the pool",
+			       "pool '%s' keeps %d copies or chunks on %ss of their own, and only %d would be left", pool->name, out->needed,
+			       domain, out->left);
+	}
+}
+
+static void check_health(struct maker *mk)
+{
+	_cleanup_(cn_strv_release) struct cn_strv accept = {}, found = {};
+	struct cn_health_context ctx = {&accept, &mk->inv->osdmap, &mk->plan->osds, mk->journals, false};
+	const char *hint = "mend it, or accept it by its code: --accept CODE,... or --accept existing";
+	bool existing = cn_strv_has(&mk->options->accept, "existing"), never;
+
+	for (size_t i = 0; i < mk->options->accept.n; i++)
+		cn_strv_add(&accept, mk->options->accept.v[i]);
+	for (size_t i = 0; i < mk->health.n_checks && existing; i++)
+		cn_strv_add(&accept, mk->health.checks[i].code);
+	cn_health_judge(&mk->health, &ctx, &found, &never);
+	if (never)
+		hint = "mend it first: this cannot be accepted";
+	for (size_t i = 0; i < found.n; i++)
+		refuse(mk->plan, hint, "the cluster's health speaks against it: %s", found.v[i]);
+	for (size_t i = 0; i < mk->health.n_checks; i++)
+		if (cn_strv_has(&accept, mk->health.checks[i].code) && !cn_health_never_acceptable(mk->health.checks[i].code))
+			cn_strv_addf(&mk->plan->warnings, "accepted: %s: %s", mk->health.checks[i].code, mk->health.checks[i].summary);
+}
+
+/* A bound, not a forecast: the bytes spread over the remaining OSDs of the rules by their CRUSH weight. */
+static void check_fill(struct maker *mk)
+{
+	const struct cn_osdmap *m = &mk->inv->osdmap;
+	struct cn_plan *p = mk->plan;
+	double weights = 0, before = -1;
+
+	p->fullest_osd = -1;
+	for (int pass = 0; pass < 2; pass++)
+		for (size_t i = 0; i < mk->usage.n; i++) {
+			const struct cn_osd_usage *u = &mk->usage.v[i];
+			const struct cn_osd *o = cn_osdmap_osd(m, u->id);
+			double w = cn_crush_weight(&mk->inv->crush, u->id, NULL), after;
+
+			if (!o || !o->up || !o->in || u->total <= 0 || w <= 0 || cn_ids_has(&p->osds, u->id))
+				continue;
+			if (pass == 0) {
+				weights += w;
+				before = MAX(before, (double)u->used / (double)u->total);
+				continue;
+			}
+			after = ((double)u->used + (double)p->bytes_to_move * w / weights) / (double)u->total;
+			if (p->fullest_osd < 0 || after > p->fullest_after) {
+				p->fullest_osd = u->id;
+				p->fullest_before = (double)u->used / (double)u->total;
+				p->fullest_after = after;
+			}
+		}
+	if (p->fullest_osd < 0)
+		return;
+	if (p->fullest_after >= m->backfillfull_ratio)
+		refuse(p, "add capacity first", "osd.%d would be %.0f %% full even if all spread evenly; backfill stops at %.0f %%", p->fullest_osd,
+		       p->fullest_after * 100, m->backfillfull_ratio * 100);
+	else if (p->fullest_after >= m->nearfull_ratio)
+		cn_strv_addf(&p->warnings, "osd.%d would be %.0f %% full, past the nearfull ratio", p->fullest_osd, p->fullest_after * 100);
+}
+
+static void note_neighbours(struct maker *mk)
+{
+	for (size_t n = 0; n < mk->inv->n_nodes; n++) {
+		const struct cn_node *node = &mk->inv->nodes[n];
+
+		for (size_t i = 0; i < node->daemons.n; i++)
+			cn_strv_addf(&mk->plan->warnings, "%s also runs %s: only its OSDs are drained", node->name, node->daemons.v[i]);
+		if (node->n_osds && mk->inv->osdmap.n_osds == node->n_osds)
+			refuse(mk->plan, NULL, "%s holds every OSD of the cluster", node->name);
+	}
+	for (size_t i = 0; i < mk->journals->n; i++) {
+		const struct cn_journal *j = &mk->journals->v[i];
+
+		if (!cn_journal_is_tombstone(j) && j->n_osds && !cn_ids_has(&mk->plan->osds, j->osds[0].id))
+			cn_strv_addf(&mk->plan->warnings, "a drain of %s is under way (%s)", j->node, cn_phase_name(j->phase));
+	}
+}
+
+int cn_plan_make(struct cn_cluster *c, const struct cn_inventory *inv, const struct cn_drain_options *options,
+		 const struct cn_journals *journals, struct cn_plan *ret, struct cn_error *err)
+{
+	struct maker mk = {.c = c, .inv = inv, .options = options, .journals = journals, .plan = ret};
+	int r = 0;
+
+	*ret = (struct cn_plan){.method = options->method};
+	cn_parallel(2, 2, look_up, &mk);
+	for (size_t i = 0; i < 2; i++)
+		if (mk.errors[i].errnum) {
+			r = -mk.errors[i].errnum;
+			cn_error_move(err, &mk.errors[i]);
+		}
+	if (r == 0) {
+		count_data(&mk);
+		check_pools(&mk);
+		check_pgs(&mk);
+		check_health(&mk);
+		check_fill(&mk);
+		note_neighbours(&mk);
+	}
+	cn_health_release(&mk.health);
+	cn_osd_usages_release(&mk.usage);
+	for (size_t i = 0; i < 2; i++)
+		cn_error_release(&mk.errors[i]);
+	if (r < 0)
+		cn_plan_release(ret);
+	return r;
+}
+
+void cn_plan_release(struct cn_plan *p)
+{
+	cn_ids_release(&p->osds);
+	cn_strv_release(&p->hosts);
+	for (size_t i = 0; i < p->n_pools; i++) {
+		free(p->pools[i].name);
+		free(p->pools[i].domain);
+	}
+	free(p->pools);
+	cn_strv_release(&p->warnings);
+	cn_strv_release(&p->refusals);
+	free(p->hint);
+	*p = (struct cn_plan){};
+}
+
+int cn_plan_verdict(const struct cn_plan *p, struct cn_error *err)
+{
+	if (p->refusals.n == 0)
+		return 0;
+	cn_error_set(err, CN_REFUSED, EPERM, "refused: %s", p->refusals.v[0]);
+	if (p->hint)
+		cn_error_hint(err, "%s", p->hint);
+	return -EPERM;
+}
+
+json_t *cn_plan_json(const struct cn_plan *p)
+{
+	json_t *pools = json_array(), *fullest = json_null();
+
+	for (size_t i = 0; i < p->n_pools; i++)
+		json_array_append_new(pools, json_pack("{so,so,si,si,sb}", "name", cn_json_string(p->pools[i].name), "domain",
+						       cn_json_string(p->pools[i].domain), "needed", p->pools[i].needed, "left",
+						       p->pools[i].left, "ok", p->pools[i].ok));
+	if (p->fullest_osd >= 0)
+		fullest = json_pack("{si,sf,sf}", "osd", p->fullest_osd, "before", p->fullest_before, "after", p->fullest_after);
+	return json_pack("{so,so,ss,sI,sI,sI,so,so,so,so}", "osds", cn_json_ids(&p->osds), "hosts", cn_json_strv(&p->hosts), "method",
+			 p->method == CN_METHOD_OUT ? "out" : "crush", "pgs", (json_int_t)p->pgs, "bytes_to_move",
+			 (json_int_t)p->bytes_to_move, "bytes_minimum", (json_int_t)p->bytes_minimum, "pools", pools, "fullest", fullest,
+			 "warnings", cn_json_strv(&p->warnings), "refusals", cn_json_strv(&p->refusals));
+}

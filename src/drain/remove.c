@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The second window: out, stop, purge. Before each change the gate: journal, weights and lease are as they must be. */
+#include <errno.h>
+#include <string.h>
+
+#include "run.h"
+
+#define DOWN_POLL_MS 200
+#define DOWN_LIMIT_MS 60000
+
+int cn_step_out(struct cn_run *run, struct cn_error *err)
+{
+	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {}, after = {};
+	_cleanup_(cn_ids_release) struct cn_ids osds = {}, in = {};
+	int r;
+
+	cn_step_begin(run, "out");
+	r = cn_gate(run, run->weights_zero, err);
+	if (r == 0)
+		r = cn_save_all(run, run->method_out ? CN_PHASE_HOLD : CN_PHASE_OUT, err); /* by `out` it is the first change */
+	if (r == 0)
+		r = cn_osdmap_get(run->c, &m, err);
+	if (r < 0)
+		return r;
+	cn_run_osds(run, &m, &osds);
+	for (size_t i = 0; i < osds.n; i++)
+		if (cn_osdmap_osd(&m, osds.v[i])->in)
+			cn_ids_add(&in, osds.v[i]);
+	if (in.n) {
+		r = cn_gate(run, run->weights_zero, err);
+		if (r == 0)
+			r = cn_osd_out(run->c, &in, err);
+		if (r == 0)
+			r = cn_osdmap_get(run->c, &after, err);
+		for (size_t i = 0; i < in.n && r == 0; i++) {
+			const struct cn_osd *o = cn_osdmap_osd(&after, in.v[i]);
+
+			if (o && o->in)
+				r = cn_error_set(err, CN_FAILED, EREMCHG, "osd.%d is still in although the mon took the command", in.v[i]);
+		}
+	}
+	if (r < 0)
+		return cn_error_wrap(err, "cannot mark the OSDs out");
+	if (run->method_out && in.n)
+		for (size_t i = 0; i < run->n; i++)
+			run->drains[i].journal.change_epoch = after.epoch;
+	cn_step_end(run, "out", json_pack("{so}", "osds", cn_json_ids(&osds)));
+	return 0;
+}
+
+/* Which of the run's OSDs are up now. */
+static int read_up(struct cn_run *run, struct cn_ids *ret, struct cn_error *err)
+{
+	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {};
+	_cleanup_(cn_ids_release) struct cn_ids osds = {};
+	int r = cn_osdmap_get(run->c, &m, err);
+
+	if (r < 0)
+		return r;
+	cn_ids_release(ret);
+	cn_run_osds(run, &m, &osds);
+	for (size_t i = 0; i < osds.n; i++)
+		if (cn_osdmap_osd(&m, osds.v[i])->up)
+			cn_ids_add(ret, osds.v[i]);
+	return 0;
+}
+
+/* The last look before daemons are stopped: the whole proof once more, now that nobody else may change the map. */
+static int prove_now(struct cn_run *run, bool need_safe, struct cn_error *err)
+{
+	_cleanup_free_ char *reason = NULL;
+	size_t missing;
+	int r = cn_prove_once(run, need_safe, &missing, &reason, err);
+
+	if (r < 0)
+		return r;
+	return reason ? cn_error_set(err, CN_FAILED, EAGAIN, "not proven any more: %s", reason) : 0;
+}
+
+/* Nobody is asked to stop them: somebody else does. The lock is given back meanwhile, and everything looked at again after it. */
+static int await_someone(struct cn_run *run, struct cn_error *err)
+{
+	_cleanup_(cn_ids_release) struct cn_ids up = {};
+	struct cn_patience patience = {};
+	bool told = false;
+	int r;
+
+	cn_window_close(run);
+	for (;;) {
+		_cleanup_free_ char *names = NULL, *what = NULL;
+
+		r = read_up(run, &up, err);
+		if (r < 0 && r != -ETIMEDOUT)
+			return r;
+		if (r == 0 && up.n == 0)
+			break;
+		names = cn_ids_format(&up, "osd.", ", ");
+		what = cn_asprintf("%s still run; stop them (--stop-with none leaves that to you)", names);
+		if (!told)
+			cn_run_warning(run, "%s", what);
+		told = true;
+		r = cn_patience_check(run, &patience, (int64_t)up.n, what, err);
+		if (r == 0)
+			r = cn_check_journals(run, err);
+		if (r < 0)
+			return r;
+		if (cn_clock_wait_ms(run->clock, 1000) < 0)
+			return cn_error_interrupted(err);
+	}
+	r = cn_window_open(run, err);
+	return r < 0 ? r : cn_gate(run, true, err);
+}
+
+/* `osd stop` sets a bit in the map that clears at the daemon's next boot: one that is started again is told again. */
+static int stop_by_mon(struct cn_run *run, struct cn_error *err)
+{
+	_cleanup_(cn_ids_release) struct cn_ids up = {};
+	int64_t end = cn_clock_boot_ms(run->clock) + DOWN_LIMIT_MS, again = 0;
+
+	for (;;) {
+		int64_t now = cn_clock_boot_ms(run->clock);
+		_cleanup_free_ char *names = NULL;
+		int r = read_up(run, &up, err);
+
+		if (r < 0 || up.n == 0)
+			return r;
+		if (now >= end) {
+			names = cn_ids_format(&up, "osd.", ", ");
+			cn_error_set(err, CN_TIMEOUT, ETIMEDOUT, "%s did not go down", names);
+			cn_error_hint(err, "stop the daemons on the node, then run the same command again");
+			return -ETIMEDOUT;
+		}
+		if (now >= again) {
+			r = cn_gate(run, true, err);
+			if (r == 0)
+				r = cn_osd_stop(run->c, &up, err);
+			if (r < 0)
+				return r;
+			again = now + 10000;
+		}
+		if (cn_clock_wait_ms(run->clock, DOWN_POLL_MS) < 0)
+			return cn_error_interrupted(err);
+	}
+}
+
+int cn_step_stop(struct cn_run *run, struct cn_error *err)
+{
+	_cleanup_(cn_ids_release) struct cn_ids up = {};
+	int r;
+
+	cn_step_begin(run, "stop");
+	r = cn_gate(run, true, err);
+	if (r == 0)
+		r = prove_now(run, run->drains[0].journal.phase < CN_PHASE_STOP, err);
+	if (r == 0)
+		r = cn_save_all(run, CN_PHASE_STOP, err);
+	if (r == 0)
+		r = read_up(run, &up, err);
+	if (r == 0 && up.n)
+		r = run->ctx->options->stop_with == CN_STOP_NONE ? await_someone(run, err) : stop_by_mon(run, err);
+	if (r < 0)
+		return cn_error_wrap(err, "cannot stop the OSDs");
+	cn_step_end(run, "stop", json_pack("{so}", "osds", cn_json_ids(&up)));
+	return 0;
+}
+
+/* 0: gone. -EBUSY: it has come up again. */
+static int purge_one(struct cn_run *run, int id, struct cn_error *err)
+{
+	_cleanup_(cn_osdmap_release) struct cn_osdmap before = {}, after = {};
+	_cleanup_(cn_ids_release) struct cn_ids ours = {};
+	int r = cn_gate(run, true, err);
+
+	if (r == 0)
+		r = cn_osdmap_get(run->c, &before, err);
+	if (r < 0)
+		return r;
+	cn_run_osds(run, &before, &ours); /* by uuid: an id that was given to another OSD is not among them */
+	if (!cn_ids_has(&ours, id))
+		return 0;
+	if (cn_osdmap_osd(&before, id)->up)
+		return cn_error_set(err, CN_FAILED, EBUSY, "osd.%d is up again", id);
+	if (cn_osdmap_temp_has(&before, id))
+		return cn_error_set(err, CN_FAILED, EAGAIN, "a pg_temp entry names osd.%d", id);
+	r = cn_may_change(run, err);
+	if (r == 0)
+		r = cn_osd_purge(run->c, id, err);
+	if (r == 0)
+		r = cn_osdmap_get(run->c, &after, err);
+	if (r == 0 && cn_osdmap_osd(&after, id) && strcmp(cn_osdmap_osd(&after, id)->uuid, cn_run_osd(run, id)->uuid) == 0)
+		r = cn_error_set(err, CN_FAILED, EREMCHG, "osd.%d is still there although the mon took the command", id);
+	return r;
+}
+
+int cn_step_purge(struct cn_run *run, struct cn_error *err)
+{
+	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {};
+	_cleanup_(cn_ids_release) struct cn_ids osds = {};
+	int r;
+
+	cn_step_begin(run, "purge");
+	r = cn_gate(run, true, err);
+	if (r == 0)
+		r = prove_now(run, false, err);
+	if (r == 0)
+		r = cn_save_all(run, CN_PHASE_PURGE, err);
+	if (r == 0)
+		r = cn_osdmap_get(run->c, &m, err);
+	if (r < 0)
+		return r;
+	cn_run_osds(run, &m, &osds);
+	for (size_t i = 0; i < osds.n && r == 0; i++) {
+		r = purge_one(run, osds.v[i], err);
+		for (int tries = 0; r == -EBUSY && tries < 3; tries++) { /* a supervisor started it: stop, and be quicker */
+			cn_run_warning(run, "osd.%d came up again; stopping it once more", osds.v[i]);
+			cn_error_release(err);
+			r = run->ctx->options->stop_with == CN_STOP_NONE ? await_someone(run, err) : stop_by_mon(run, err);
+			if (r == 0)
+				r = purge_one(run, osds.v[i], err);
+		}
+	}
+	if (r < 0)
+		return cn_error_wrap(err, "cannot purge the OSDs");
+	cn_step_end(run, "purge", json_pack("{so}", "osds", cn_json_ids(&osds)));
+	return 0;
+}

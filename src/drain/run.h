@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Inside of src/drain: one call of drain, remove or cancel, and what its steps share. */
+#include "cephnode/drain/drain.h"
+#include "cephnode/drain/journal.h"
+#include "cephnode/drain/lease.h"
+#include "cephnode/drain/plan.h"
+
+#define CN_THREADS 16 /* mon commands in flight: the mon puts those of one paxos round into one epoch */
+
+/* One node's drain within a run. */
+struct cn_drain {
+	struct cn_journal journal;
+	struct cn_lease *own; /* says that the drain has a living owner */
+};
+
+struct cn_run {
+	struct cn_drain_context *ctx;
+	struct cn_cluster *c; /* ctx->cluster */
+	struct cn_clock *clock;
+	struct cn_drain *drains;
+	size_t n;
+	char *node;                 /* names joined with a comma: "node" of the events */
+	char *pool;                 /* of the locks */
+	bool pool_recorded;
+	bool pool_recorded_by_us;
+	struct cn_lease *decision;  /* held in the windows only */
+	bool method_out;            /* of the journal, or the option */
+	bool keep;
+	bool weights_zero;          /* the CRUSH weights were brought to 0: from then on they must stay there */
+	struct cn_journals others;  /* all journals as read last, for health */
+	struct cn_strv accept;      /* --accept with "existing" resolved at the start */
+	int64_t started_ms;         /* CLOCK_BOOTTIME */
+	int64_t bytes_total, bytes_left, pgs_left;
+	struct cn_strv leftovers;   /* what the audit found */
+	bool result_emitted;
+	int64_t timeout_at_ms;      /* CLOCK_BOOTTIME; 0: none */
+	bool undone;                /* a refusal after the first change: everything is back */
+};
+
+/* events.c: all events pass through here. fields: stolen, may be NULL. */
+void cn_emit(struct cn_run *run, const char *event, json_t *fields);
+void cn_step_begin(struct cn_run *run, const char *step);
+void cn_step_end(struct cn_run *run, const char *step, json_t *fields);
+void cn_run_warning(struct cn_run *run, const char *fmt, ...) _printf_(2, 3);
+/* The last event; exit and outcome come from r and err. outcome: of a success. */
+void cn_emit_result(struct cn_run *run, int r, const struct cn_error *err, const char *outcome);
+/* Which run the signal thread speaks for. */
+void cn_run_register(struct cn_run *run);
+
+/* window.c: the decision lock and what it guards. */
+int cn_window_open(struct cn_run *run, struct cn_error *err);   /* takes the lock, finishes what a dead owner left in hold */
+void cn_window_close(struct cn_run *run);
+/* Before each change: enough of the lease is left. -ESTALE: start the window over. */
+int cn_may_change(struct cn_run *run, struct cn_error *err);
+/* Before out, stop and each purge: the journals are as we left them, and (zero) the CRUSH weights still 0. -ECANCELED after a
+ * cancel, -EREMCHG when another hand changed a weight. */
+int cn_gate(struct cn_run *run, bool zero, struct cn_error *err);
+int cn_check_journals(struct cn_run *run, struct cn_error *err);
+int cn_check_weights(struct cn_run *run, struct cn_error *err);
+int cn_save_all(struct cn_run *run, enum cn_phase phase, struct cn_error *err);
+/* Notes why a drain stopped, when the lock can be had at once; for `status`. */
+void cn_note_last_error(struct cn_run *run, const struct cn_error *why);
+
+/* Ids of the run's OSDs that exist with the recorded uuid (others are somebody else's), and PGs to watch. */
+void cn_run_osds(const struct cn_run *run, const struct cn_osdmap *m, struct cn_ids *ret);
+struct cn_journal_pg *cn_run_pgs(const struct cn_run *run, const struct cn_osdmap *m, size_t *ret_n);
+const struct cn_journal_osd *cn_run_osd(const struct cn_run *run, int id);
+bool cn_run_has_osd(const struct cn_run *run, int id);
+
+/* The steps; each says begin and end, and may be repeated. */
+int cn_step_hold(struct cn_run *run, struct cn_error *err);                 /* hold.c */
+int cn_step_reweight(struct cn_run *run, struct cn_error *err);
+int cn_step_forecast(struct cn_run *run, struct cn_error *err);
+int cn_step_release(struct cn_run *run, struct cn_error *err);
+int cn_undo_hold(struct cn_run *run, struct cn_error *err);                 /* after a forecast that refuses */
+int cn_release_flags(struct cn_run *run, struct cn_error *err);
+int cn_step_wait(struct cn_run *run, struct cn_error *err);                 /* wait.c */
+/* The end of a poll: interrupted, --timeout over, or nothing has changed (`mark`) for --stall-timeout. */
+struct cn_patience {
+	int64_t mark, since_ms;
+};
+int cn_patience_check(struct cn_run *run, struct cn_patience *p, int64_t mark, const char *what, struct cn_error *err);
+int cn_step_prove(struct cn_run *run, bool need_safe, struct cn_error *err); /* prove.c */
+/* One pass of the proof, live: 0 and *ret_reason NULL when it holds, else words on what is still missing (to be freed). */
+int cn_prove_once(struct cn_run *run, bool need_safe, size_t *ret_missing, char **ret_reason, struct cn_error *err);
+int cn_step_out(struct cn_run *run, struct cn_error *err);                  /* remove.c */
+int cn_step_stop(struct cn_run *run, struct cn_error *err);
+int cn_step_purge(struct cn_run *run, struct cn_error *err);
+int cn_step_sweep(struct cn_run *run, struct cn_error *err);                /* sweep.c */
+int cn_step_audit(struct cn_run *run, struct cn_error *err);
+
+/* undo.c: CRUSH weights (with weight-sets) and reweights as the journal has them. *ret_foreign: others' changes left alone. */
+int cn_restore_weights(struct cn_run *run, struct cn_strv *ret_foreign, struct cn_error *err);
+int cn_restore_reweights(struct cn_run *run, struct cn_strv *ret_foreign, struct cn_error *err);
+
+/* weightset.c */
+json_t *cn_weight_sets_record(const struct cn_crush *crush, const struct cn_osdmap *m, const struct cn_ids *osds);
+int cn_weight_sets_restore(struct cn_cluster *c, const json_t *recorded, struct cn_error *err);
+
+/* measure.c: what is left to move, from the manager's statistics. */
+struct cn_measure {
+	int64_t pgs_left, bytes_left;
+	struct cn_strv words; /* states of the PGs that are left, each once: for a diagnosis */
+};
+void cn_measure_release(struct cn_measure *m);
+int cn_measure(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_journal *const *journals, size_t n,
+	       struct cn_measure *ret, struct cn_error *err);

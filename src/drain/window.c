@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The windows in which the map is changed: the decision lock, and what must hold before each change. */
+#include <errno.h>
+#include <string.h>
+
+#include "cephnode/base/interrupt.h"
+#include "cephnode/base/log.h"
+#include "run.h"
+
+static void tell_waiting(void *arg, const char *who)
+{
+	cn_run_warning(arg, "waiting for the decision lock: held by %s", who);
+}
+
+/* The first cephnode of a cluster writes down which pool holds the lock, under the lock; who finds another name there moves over. */
+static int settle_pool(struct cn_run *run, struct cn_error *err)
+{
+	_cleanup_free_ char *recorded = NULL;
+	int r = cn_config_key_get(run->c, CN_LOCK_KEY, &recorded, err);
+
+	if (r == 0 && strcmp(recorded, run->pool) == 0)
+		return 0;
+	if (r == 0) {
+		free(run->pool);
+		run->pool = TAKE_PTR(recorded);
+		return -EAGAIN;
+	}
+	if (r != -ENOENT)
+		return r;
+	cn_error_release(err);
+	r = cn_config_key_set(run->c, CN_LOCK_KEY, run->pool, err);
+	run->pool_recorded_by_us = r == 0;
+	return r;
+}
+
+/* We hold the decision lock, so nobody else is between hold and release: a journal that says so was left by a dead process. */
+static int finish_releases(struct cn_run *run, struct cn_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < run->others.n && r == 0; i++) {
+		struct cn_journal *j = &run->others.v[i];
+
+		if (cn_journal_is_tombstone(j) || j->flags_set.n == 0)
+			continue;
+		cn_note("putting back flags that a drain of %s left set", j->node);
+		for (size_t k = 0; k < j->flags_set.n && r == 0; k++)
+			r = cn_osd_unset(run->c, j->flags_set.v[k], err);
+		if (r == 0) {
+			cn_strv_release(&j->flags_set);
+			r = cn_journal_save(run->c, j, run->clock, err);
+		}
+		for (size_t k = 0; k < run->n && r == 0; k++)
+			if (strcmp(run->drains[k].journal.id, j->id) == 0) {
+				run->drains[k].journal.generation = j->generation;
+				cn_strv_release(&run->drains[k].journal.flags_set);
+			}
+	}
+	return r;
+}
+
+int cn_window_open(struct cn_run *run, struct cn_error *err)
+{
+	int r;
+
+	for (;;) {
+		if (!run->pool) {
+			r = cn_lease_pool(run->c, run->ctx->options->lock_pool, &run->pool, &run->pool_recorded, err);
+			if (r < 0)
+				return r;
+		}
+		r = cn_lease_take(run->c, run->clock, run->pool, "decision", NULL, run->ctx->options->lock_wait_s * 1000, tell_waiting, run,
+				  &run->decision, err);
+		if (r < 0)
+			return cn_error_wrap(err, "cannot take the decision lock");
+		r = settle_pool(run, err);
+		if (r != -EAGAIN)
+			break;
+		cn_lease_free(run->decision);
+		run->decision = NULL;
+	}
+	/* Changing commands get a limit of their own: nothing we sent may be carried out after the lease has run out. */
+	run->c->ops->set_command_timeout(run->c, MIN(run->c->op_timeout_s, (unsigned)CN_CHANGE_TIMEOUT_S));
+	if (r == 0) {
+		cn_journals_release(&run->others);
+		r = cn_journals_load(run->c, &run->others, err);
+	}
+	if (r == 0)
+		r = finish_releases(run, err);
+	if (r == 0)
+		r = cn_journals_expire(run->c, &run->others, run->clock, err);
+	if (r < 0)
+		cn_window_close(run);
+	return r;
+}
+
+void cn_window_close(struct cn_run *run)
+{
+	cn_lease_free(run->decision);
+	run->decision = NULL;
+	run->c->ops->set_command_timeout(run->c, run->c->op_timeout_s);
+}
+
+int cn_may_change(struct cn_run *run, struct cn_error *err)
+{
+	if (cn_interrupted())
+		return cn_error_interrupted(err);
+	return cn_lease_may_change(run->decision, err);
+}
+
+static int check_journal(struct cn_run *run, const struct cn_journal *ours, struct cn_error *err)
+{
+	_cleanup_(cn_journal_release) struct cn_journal now = {};
+	int r = cn_journal_load(run->c, ours->id, &now, err);
+
+	if (r == -ENOENT || (r == 0 && now.phase >= CN_PHASE_CANCEL)) {
+		cn_error_set(err, CN_FAILED, ECANCELED, "the drain of %s was cancelled", ours->node);
+		return -ECANCELED;
+	}
+	if (r < 0)
+		return r;
+	if (now.generation != ours->generation || now.phase != ours->phase) {
+		cn_error_set(err, CN_FAILED, ESTALE, "another cephnode works on the drain of %s (pid %lld on %s)", ours->node,
+			     (long long)now.owner.pid, now.owner.host);
+		cn_error_hint(err, "see: cephnode status");
+		return -EBUSY;
+	}
+	return 0;
+}
+
+/* The weights stand at 0 in the mon's map now. Anything else is another hand's, and not ours to overwrite. */
+int cn_check_weights(struct cn_run *run, struct cn_error *err)
+{
+	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {};
+	_cleanup_(cn_crush_release) struct cn_crush crush = {};
+	_cleanup_(cn_ids_release) struct cn_ids osds = {};
+	int r;
+
+	r = cn_osdmap_get(run->c, &m, err);
+	if (r == 0)
+		r = cn_crush_get(run->c, &crush, err);
+	if (r < 0)
+		return r;
+	cn_run_osds(run, &m, &osds);
+	for (size_t i = 0; i < osds.n; i++) {
+		uint32_t w = cn_crush_weight(&crush, osds.v[i], NULL);
+
+		if (w == 0)
+			continue;
+		cn_error_set(err, CN_FAILED, EREMCHG, "osd.%d has a CRUSH weight of %.5f again, and it was not this drain that set it", osds.v[i],
+			     w / (double)CN_WEIGHT_ONE);
+		cn_error_hint(err, "to go on from there, run drain again; to end the drain and keep that weight, run cephnode cancel");
+		return -EREMCHG;
+	}
+	return 0;
+}
+
+int cn_check_journals(struct cn_run *run, struct cn_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < run->n && r == 0; i++)
+		r = check_journal(run, &run->drains[i].journal, err);
+	return r;
+}
+
+int cn_gate(struct cn_run *run, bool zero, struct cn_error *err)
+{
+	int r = cn_may_change(run, err);
+
+	if (r == 0)
+		r = cn_check_journals(run, err);
+	if (r == 0 && zero)
+		r = cn_check_weights(run, err);
+	/* once more: reading may have taken long */
+	return r < 0 ? r : cn_may_change(run, err);
+}
+
+int cn_save_all(struct cn_run *run, enum cn_phase phase, struct cn_error *err)
+{
+	int r = cn_may_change(run, err);
+
+	for (size_t i = 0; i < run->n && r == 0; i++) {
+		enum cn_phase before = run->drains[i].journal.phase;
+
+		run->drains[i].journal.phase = phase;
+		r = cn_journal_save(run->c, &run->drains[i].journal, run->clock, err);
+		if (r < 0)
+			run->drains[i].journal.phase = before;
+	}
+	return r;
+}
+
+void cn_note_last_error(struct cn_run *run, const struct cn_error *why)
+{
+	const struct cn_drain_options *saved = run->ctx->options;
+	struct cn_drain_options options = *saved;
+	bool opened = false;
+
+	if (run->n == 0 || !run->drains[0].journal.loaded)
+		return;
+	if (!run->decision) {
+		options.lock_wait_s = 0;
+		run->ctx->options = &options;
+		opened = cn_window_open(run, NULL) == 0;
+		run->ctx->options = saved;
+		if (!opened)
+			return;
+	}
+	for (size_t i = 0; i < run->n; i++) {
+		struct cn_journal *j = &run->drains[i].journal;
+
+		if (check_journal(run, j, NULL) < 0 || cn_lease_may_change(run->decision, NULL) < 0)
+			continue;
+		free(j->last_error);
+		j->last_error = cn_strdup(why->message ? why->message : "?");
+		cn_journal_save(run->c, j, run->clock, NULL);
+	}
+	if (opened)
+		cn_window_close(run);
+}
+
+void cn_run_osds(const struct cn_run *run, const struct cn_osdmap *m, struct cn_ids *ret)
+{
+	for (size_t i = 0; i < run->n; i++)
+		for (size_t k = 0; k < run->drains[i].journal.n_osds; k++) {
+			const struct cn_journal_osd *rec = &run->drains[i].journal.osds[k];
+			const struct cn_osd *o = cn_osdmap_osd(m, rec->id);
+
+			if (o && strcmp(o->uuid, rec->uuid) == 0)
+				cn_ids_add(ret, rec->id);
+		}
+}
+
+const struct cn_journal_osd *cn_run_osd(const struct cn_run *run, int id)
+{
+	const struct cn_journal_osd *rec = NULL;
+
+	for (size_t i = 0; i < run->n && !rec; i++)
+		rec = cn_journal_osd(&run->drains[i].journal, id);
+	return rec;
+}
+
+bool cn_run_has_osd(const struct cn_run *run, int id)
+{
+	return cn_run_osd(run, id);
+}
+
+struct cn_journal_pg *cn_run_pgs(const struct cn_run *run, const struct cn_osdmap *m, size_t *ret_n)
+{
+	struct cn_journal_pg *all = NULL;
+	size_t n = 0, cap = 0, kept = 0;
+
+	for (size_t i = 0; i < run->n; i++) {
+		size_t k;
+		_cleanup_free_ struct cn_journal_pg *v = cn_journal_pgs_now(&run->drains[i].journal, m, &k);
+
+		for (size_t p = 0; p < k; p++) {
+			cn_grow(&all, &cap, n, sizeof(*all));
+			all[n++] = v[p];
+		}
+	}
+	if (n)
+		qsort(all, n, sizeof(*all), cn_pgid_cmp);
+	for (size_t i = 0; i < n; i++)
+		if (kept && cn_pgid_cmp(&all[kept - 1], &all[i]) == 0)
+			all[kept - 1].shards += all[i].shards;
+		else
+			all[kept++] = all[i];
+	*ret_n = kept;
+	return all;
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the cluster says, asked for side by side. */
+#include <errno.h>
+#include <string.h>
+
+#include "cephnode/base/interrupt.h"
+#include "cephnode/base/log.h"
+#include "cephnode/base/parallel.h"
+#include "inventory/internal.h"
+
+/* An OSD's metadata is 2 kB of JSON: from this many OSDs on it is asked for one by one where the few OSDs are known. */
+#define ALL_METADATA_BELOW 1000
+#define LOOKUP_THREADS 8
+
+enum { GET_OSDMAP, GET_CRUSH, GET_MONS, GET_MGRS, GET_MDSS, N_GETS };
+
+struct gets {
+	struct cn_cluster *c;
+	struct cn_inventory *inv;
+	struct cn_facts *f;
+	struct cn_error err[N_GETS];
+	int r[N_GETS];
+};
+
+static void get_one(void *arg, size_t i)
+{
+	struct gets *g = arg;
+
+	switch (i) {
+	case GET_OSDMAP:
+		g->r[i] = cn_osdmap_get(g->c, &g->inv->osdmap, &g->err[i]);
+		break;
+	case GET_CRUSH:
+		g->r[i] = cn_crush_get(g->c, &g->inv->crush, &g->err[i]);
+		break;
+	case GET_MONS:
+		g->r[i] = cn_mon_dump(g->c, &g->f->mons, &g->err[i]);
+		break;
+	case GET_MGRS:
+		g->r[i] = cn_mgr_metadata(g->c, &g->f->mgrs, &g->err[i]);
+		break;
+	default:
+		g->r[i] = cn_mds_metadata(g->c, &g->f->mdss, &g->err[i]);
+	}
+}
+
+/* Other daemons on a node are worth a warning, not a failure: Ceph before 11 has no mgr metadata, narrow caps may forbid the
+ * mds's. But when the connection itself is gone, an answer made of what came before would look complete. */
+static bool is_connection_gone(int r)
+{
+	return r == -ETIMEDOUT || r == -ENOTCONN || r == -ESHUTDOWN || r == -EINTR;
+}
+
+static int check_gets(struct gets *g, struct cn_error *err)
+{
+	static const char *const what[N_GETS] = {"OSD map", "CRUSH map", "monitors", "managers", "metadata servers"};
+
+	for (size_t i = 0; i < N_GETS; i++) {
+		if (g->r[i] == 0)
+			continue;
+		if (i == GET_OSDMAP || i == GET_CRUSH || is_connection_gone(g->r[i])) {
+			cn_error_wrap(&g->err[i], "cannot read the %s", what[i]);
+			cn_error_move(err, &g->err[i]);
+			return g->r[i];
+		}
+		cn_warning("cannot tell which %s run on the node: %s", what[i], g->err[i].message);
+	}
+	return 0;
+}
+
+int cn_facts_get(struct cn_cluster *c, struct cn_inventory *inv, struct cn_facts *ret, struct cn_error *err)
+{
+	struct gets g = {.c = c, .inv = inv, .f = ret};
+	int r;
+
+	cn_parallel(N_GETS, N_GETS, get_one, &g);
+	r = cn_interrupted() ? cn_error_interrupted(err) : check_gets(&g, err);
+	for (size_t i = 0; i < N_GETS; i++)
+		cn_error_release(&g.err[i]);
+	if (r < 0)
+		return r;
+	ret->osdmap = &inv->osdmap;
+	ret->crush = &inv->crush;
+	ret->hostnames = cn_calloc(inv->osdmap.n_osds, sizeof(*ret->hostnames));
+	return 0;
+}
+
+static void set_hostname(struct cn_facts *f, int id, const json_t *metadata)
+{
+	const struct cn_osd *osd = cn_osdmap_osd(f->osdmap, id);
+	const char *name = cn_json_str(metadata, "hostname", NULL);
+	size_t i;
+
+	if (!osd || !name || !*name)
+		return;
+	i = (size_t)(osd - f->osdmap->osds);
+	free(f->hostnames[i]);
+	f->hostnames[i] = cn_strdup(name);
+}
+
+static int all_hostnames(struct cn_cluster *c, struct cn_facts *f, struct cn_error *err)
+{
+	_cleanup_json_ json_t *all = NULL;
+	json_t *one;
+	size_t i;
+	int r;
+
+	r = cn_osd_metadata(c, -1, &all, err);
+	if (r < 0) {
+		cn_error_wrap(err, "cannot read the host names of the OSDs");
+		return r;
+	}
+	json_array_foreach(all, i, one) set_hostname(f, (int)cn_json_int(one, "id", -1), one);
+	return 0;
+}
+
+struct some {
+	struct cn_cluster *c;
+	const struct cn_ids *ids;
+	json_t **metadata;
+	struct cn_error *err;
+	int *r;
+};
+
+static void get_metadata(void *arg, size_t i)
+{
+	struct some *s = arg;
+
+	s->r[i] = cn_osd_metadata(s->c, s->ids->v[i], &s->metadata[i], &s->err[i]);
+}
+
+static int some_hostnames(struct cn_cluster *c, struct cn_facts *f, const struct cn_ids *ids, struct cn_error *err)
+{
+	struct some s = {.c = c, .ids = ids};
+	int r = 0;
+
+	s.metadata = cn_calloc(ids->n, sizeof(*s.metadata));
+	s.err = cn_calloc(ids->n, sizeof(*s.err));
+	s.r = cn_calloc(ids->n, sizeof(*s.r));
+	cn_parallel(ids->n, LOOKUP_THREADS, get_metadata, &s);
+	for (size_t i = 0; i < ids->n; i++) {
+		/* -ENOENT: never started (asked for one by one the mon has no object with just the id, as it has in the list). */
+		if (s.r[i] < 0 && s.r[i] != -ENOENT && r == 0) {
+			r = s.r[i];
+			cn_error_wrap(&s.err[i], "cannot read the host name of osd.%d", ids->v[i]);
+			cn_error_move(err, &s.err[i]);
+		}
+		if (s.r[i] == 0)
+			set_hostname(f, ids->v[i], s.metadata[i]);
+		json_decref(s.metadata[i]);
+		cn_error_release(&s.err[i]);
+	}
+	free(s.metadata);
+	free(s.err);
+	free(s.r);
+	return r;
+}
+
+int cn_facts_hostnames(struct cn_cluster *c, struct cn_facts *f, const struct cn_spec *specs, size_t n, struct cn_error *err)
+{
+	bool small = f->osdmap->n_osds < ALL_METADATA_BELOW;
+	struct cn_ids some = {};
+	bool all = false;
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct cn_bucket *bucket;
+
+		if (specs[i].kind != CN_SPEC_NAME && specs[i].kind != CN_SPEC_HOST)
+			continue;
+		bucket = cn_facts_bucket(f, specs[i].name);
+		if (bucket && specs[i].kind == CN_SPEC_HOST)
+			continue;
+		if (bucket && !small)
+			cn_facts_osds_below(f, bucket, &some);
+		all = all || !bucket || small;
+	}
+	if (all)
+		r = all_hostnames(c, f, err);
+	else if (some.n)
+		r = some_hostnames(c, f, &some, err);
+	cn_ids_release(&some);
+	return r;
+}
+
+void cn_facts_release(struct cn_facts *f)
+{
+	for (size_t i = 0; f->hostnames && i < f->osdmap->n_osds; i++)
+		free(f->hostnames[i]);
+	free(f->hostnames);
+	json_decref(f->mons);
+	json_decref(f->mgrs);
+	json_decref(f->mdss);
+	*f = (struct cn_facts){};
+}
+
+const char *cn_facts_hostname(const struct cn_facts *f, int osd)
+{
+	const struct cn_osd *o = cn_osdmap_osd(f->osdmap, osd);
+
+	return o ? f->hostnames[o - f->osdmap->osds] : NULL;
+}
+
+const struct cn_bucket *cn_facts_bucket(const struct cn_facts *f, const char *name)
+{
+	const struct cn_bucket *b = cn_crush_bucket(f->crush, name);
+
+	return b && strcmp(b->type, "host") == 0 ? b : NULL;
+}
+
+void cn_facts_osds_below(const struct cn_facts *f, const struct cn_bucket *b, struct cn_ids *ret)
+{
+	struct cn_ids below = {};
+
+	cn_crush_osds_below(f->crush, b->id, &below);
+	for (size_t i = 0; i < below.n; i++)
+		if (cn_osdmap_osd(f->osdmap, below.v[i]))
+			cn_ids_add(ret, below.v[i]);
+	cn_ids_release(&below);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* What the files of src/inventory share: the parsed NODE argument, what the cluster said, and the OSDs that were found. */
+#include "cephnode/inventory/node.h"
+
+enum cn_spec_kind {
+	CN_SPEC_NAME, /* a CRUSH host bucket or a host name, whichever fits */
+	CN_SPEC_HOST, /* the same, with "host:" in front: the bucket, where there is one */
+	CN_SPEC_IP,
+	CN_SPEC_OSD,
+};
+
+struct cn_spec {
+	enum cn_spec_kind kind;
+	char *name; /* without prefix, "osd.3" for every spelling of it; owned */
+	struct cn_ip ip;
+	int osd;
+};
+
+/* Parses a NODE argument. Errors: CN_USAGE. */
+int cn_spec_parse(const char *arg, struct cn_spec *ret, struct cn_error *err);
+void cn_spec_release(struct cn_spec *s);
+
+/* What the cluster said. The maps are borrowed from the inventory under construction. */
+struct cn_facts {
+	const struct cn_osdmap *osdmap;
+	const struct cn_crush *crush;
+	char **hostnames;           /* of osdmap->osds[i], NULL: unknown or never started; all unknown until asked for; owned */
+	json_t *mons, *mgrs, *mdss; /* as Ceph prints them; NULL where the look-up failed */
+};
+
+/* Reads both maps into inv, and the daemons. Side by side. */
+int cn_facts_get(struct cn_cluster *c, struct cn_inventory *inv, struct cn_facts *ret, struct cn_error *err);
+/* Reads the host names that resolving the specs needs, if any. */
+int cn_facts_hostnames(struct cn_cluster *c, struct cn_facts *f, const struct cn_spec *specs, size_t n, struct cn_error *err);
+void cn_facts_release(struct cn_facts *f);
+const char *cn_facts_hostname(const struct cn_facts *f, int osd); /* NULL: unknown */
+/* The CRUSH bucket of type host with this name, or NULL. */
+const struct cn_bucket *cn_facts_bucket(const struct cn_facts *f, const char *name);
+/* OSDs below a bucket that exist: `osd rm` leaves CRUSH items behind that are no OSDs any more. */
+void cn_facts_osds_below(const struct cn_facts *f, const struct cn_bucket *b, struct cn_ids *ret);
+
+/* The OSDs of one node. */
+struct cn_found {
+	struct cn_ids all;
+	struct cn_ids address, crush, metadata; /* by which way each was found; in none: it was named itself */
+};
+
+/* Errors: CN_NOT_FOUND; CN_REFUSED when the name is ambiguous, with the candidates as hint. */
+int cn_resolve(const struct cn_facts *f, const struct cn_spec *spec, struct cn_found *ret, struct cn_error *err);
+void cn_found_release(struct cn_found *f);
+
+/* Mons, mgrs and MDSs that run where the node's OSDs do: on one of its addresses, or on a host of one of these names. */
+void cn_node_find_daemons(const struct cn_facts *f, struct cn_node *node);
+
+/* Fills pgs and bytes of every OSD, and the PGs of every node. */
+int cn_node_load_pgs(struct cn_cluster *c, struct cn_inventory *inv, struct cn_error *err);

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cephnode/inventory/node.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cephnode/base/interrupt.h"
+#include "cephnode/base/text.h"
+#include "inventory/internal.h"
+
+static void add_address(struct cn_node *node, const struct cn_ip *ip)
+{
+	if (!ip->family)
+		return;
+	for (size_t i = 0; i < node->n_addresses; i++)
+		if (cn_ip_equal(&node->addresses[i], ip))
+			return;
+	node->addresses = cn_realloc(node->addresses, node->n_addresses + 1, sizeof(*node->addresses));
+	node->addresses[node->n_addresses++] = *ip;
+}
+
+static void add_osd(const struct cn_facts *f, const struct cn_found *found, int id, struct cn_node *node)
+{
+	struct cn_node_osd *o = &node->osds[node->n_osds++];
+	const struct cn_bucket *host = cn_crush_host(f->crush, id);
+	const char *class = cn_crush_class(f->crush, id);
+
+	o->osd = *cn_osdmap_osd(f->osdmap, id);
+	o->crush_weight = cn_crush_weight(f->crush, id, NULL);
+	o->device_class = class ? cn_strdup(class) : NULL;
+	o->host = host ? cn_strdup(host->name) : NULL;
+	o->found_by = (cn_ids_has(&found->address, id) ? CN_FOUND_ADDRESS : 0) |
+		      (cn_ids_has(&found->crush, id) ? CN_FOUND_CRUSH : 0) |
+		      (cn_ids_has(&found->metadata, id) ? CN_FOUND_METADATA : 0);
+	if (host && !cn_strv_has(&node->hosts, host->name))
+		cn_strv_add(&node->hosts, host->name);
+	add_address(node, &o->osd.address);
+}
+
+static int make_node(const struct cn_facts *f, const struct cn_spec *spec, struct cn_node *node, struct cn_error *err)
+{
+	struct cn_found found = {};
+	int r;
+
+	node->name = cn_strdup(spec->name);
+	r = cn_resolve(f, spec, &found, err);
+	if (r < 0)
+		return r;
+	node->osds = cn_calloc(found.all.n, sizeof(*node->osds));
+	for (size_t i = 0; i < found.all.n; i++)
+		add_osd(f, &found, found.all.v[i], node);
+	if (spec->kind == CN_SPEC_IP)
+		add_address(node, &spec->ip);
+	cn_strv_sort(&node->hosts);
+	cn_node_find_daemons(f, node);
+	cn_found_release(&found);
+	return 0;
+}
+
+static bool node_has(const struct cn_node *node, int osd)
+{
+	for (size_t i = 0; i < node->n_osds; i++)
+		if (node->osds[i].osd.id == osd)
+			return true;
+	return false;
+}
+
+/* Two nodes of one command are drained as one, and each OSD is counted, stopped and removed once: nobody means the same OSD
+ * twice. */
+static int check_disjoint(const struct cn_node *a, const struct cn_node *b, struct cn_error *err)
+{
+	_cleanup_free_ char *list = NULL, *name_a = cn_text_safe(a->name), *name_b = cn_text_safe(b->name);
+	struct cn_ids both = {};
+	size_t n;
+
+	for (size_t i = 0; i < a->n_osds; i++)
+		if (node_has(b, a->osds[i].osd.id))
+			cn_ids_add(&both, a->osds[i].osd.id);
+	n = both.n;
+	list = cn_ids_format(&both, "osd.", ", ");
+	cn_ids_release(&both);
+	if (!n)
+		return 0;
+	if (n == a->n_osds && n == b->n_osds)
+		cn_error_set(err, CN_REFUSED, ENOTUNIQ, "'%s' and '%s' are the same OSDs: %s", name_a, name_b, list);
+	else
+		cn_error_set(err, CN_REFUSED, ENOTUNIQ, "%s %s to both '%s' and '%s'", list, n == 1 ? "belongs" : "belong",
+			     name_a, name_b);
+	cn_error_hint(err, "name each node once");
+	return -ENOTUNIQ;
+}
+
+static int make_nodes(struct cn_cluster *c, const struct cn_spec *specs, size_t n, bool with_pgs, struct cn_inventory *inv,
+		      struct cn_error *err)
+{
+	struct cn_facts facts = {};
+	int r;
+
+	r = cn_facts_get(c, inv, &facts, err);
+	if (r == 0)
+		r = cn_facts_hostnames(c, &facts, specs, n, err);
+	inv->nodes = cn_calloc(n, sizeof(*inv->nodes));
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		inv->n_nodes = i + 1;
+		r = make_node(&facts, &specs[i], &inv->nodes[i], err);
+		for (size_t j = 0; r == 0 && j < i; j++)
+			r = check_disjoint(&inv->nodes[j], &inv->nodes[i], err);
+	}
+	cn_facts_release(&facts);
+	if (r == 0 && cn_interrupted())
+		r = cn_error_interrupted(err);
+	if (r == 0 && with_pgs)
+		r = cn_node_load_pgs(c, inv, err);
+	return r;
+}
+
+int cn_inventory_discover(struct cn_cluster *c, const char *const *names, size_t n, bool with_pgs, struct cn_inventory *ret,
+			  struct cn_error *err)
+{
+	struct cn_spec *specs = cn_calloc(n, sizeof(*specs));
+	struct cn_inventory inv = {};
+	int r = n ? 0 : cn_error_set(err, CN_USAGE, EINVAL, "no node was named");
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = cn_spec_parse(names[i], &specs[i], err);
+	if (r == 0)
+		r = make_nodes(c, specs, n, with_pgs, &inv, err);
+	for (size_t i = 0; i < n; i++)
+		cn_spec_release(&specs[i]);
+	free(specs);
+	if (r < 0)
+		cn_inventory_release(&inv);
+	else
+		*ret = inv;
+	return r;
+}
+
+static void release_node(struct cn_node *node)
+{
+	for (size_t i = 0; i < node->n_osds; i++) {
+		free(node->osds[i].device_class);
+		free(node->osds[i].host);
+	}
+	free(node->osds);
+	free(node->name);
+	free(node->addresses);
+	cn_strv_release(&node->hosts);
+	cn_strv_release(&node->daemons);
+	cn_pgs_release(&node->pgs);
+}
+
+void cn_inventory_release(struct cn_inventory *inv)
+{
+	for (size_t i = 0; i < inv->n_nodes; i++)
+		release_node(&inv->nodes[i]);
+	free(inv->nodes);
+	cn_osdmap_release(&inv->osdmap);
+	cn_crush_release(&inv->crush);
+	*inv = (struct cn_inventory){};
+}

@@ -1,0 +1,308 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The built binary, without a cluster: help, usage errors, streams, exit codes, the manual page.
+
+Needs CEPHNODE (the binary) and SOURCE_DIR in the environment. GOLDEN=update writes the golden files anew.
+"""
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+CEPHNODE = os.environ["CEPHNODE"]
+SOURCE = Path(os.environ["SOURCE_DIR"])
+GOLDEN = SOURCE / "tests/cli/golden"
+COMMANDS = ["discover", "plan", "drain", "remove", "cancel", "status"]
+LATER = ["orphans", "locks", "maintenance", "devices", "heat", "metrics", "check", "completion"]
+OPTION = re.compile(r"^ {2,}(?:-(\w), )?--([a-z-]+)(?: (\S+))?(?:  |$)", re.M)
+
+
+def environment(**more):
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("CEPH_", "LC_", "LANG", "NO_COLOR"))}
+    return env | more
+
+
+def run(*args, stdin=subprocess.DEVNULL, timeout=30, **kwargs):
+    kwargs.setdefault("stdout", subprocess.PIPE)
+    kwargs.setdefault("env", environment())
+    return subprocess.run([CEPHNODE, *args], stdin=stdin, stderr=subprocess.PIPE, timeout=timeout, text=True, **kwargs)
+
+
+def help_of(*command):
+    return run(*command, "--help").stdout
+
+
+def options_of(text):
+    return {name: (letter, arg) for letter, name, arg in OPTION.findall(text)}
+
+
+class Base(unittest.TestCase):
+    maxDiff = None
+
+    def fails(self, code, *args, words=(), hint=None, **kwargs):
+        r = run(*args, **kwargs)
+        self.assertEqual(r.returncode, code, (args, r.stderr))
+        first, *rest = r.stderr.splitlines()
+        self.assertRegex(first, r"^cephnode: [^A-Z].*[^.]$")
+        for word in words:
+            self.assertIn(word, first)
+        if hint:
+            self.assertTrue(any(line.startswith("hint: ") and hint in line for line in rest), r.stderr)
+        return r
+
+    def usage(self, *args, words=(), hint=None):
+        r = self.fails(2, *args, words=words, hint=hint)
+        self.assertEqual(r.stdout, "")
+
+
+class Help(Base):
+    def test_golden(self):
+        for name in ["", *COMMANDS]:
+            text, path = help_of(*name.split()), GOLDEN / f"help{'-' if name else ''}{name}.txt"
+            if os.environ.get("GOLDEN") == "update":
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text)
+            self.assertEqual(text, path.read_text(), f"{path.name}: GOLDEN=update writes it anew")
+
+    def test_fits(self):
+        for name in ["", *COMMANDS]:
+            for line in help_of(*name.split()).splitlines():
+                self.assertLessEqual(len(line), 100, line)
+
+    def test_forms(self):
+        for form in (["-h"], ["--help"], ["-qh"], ["-f", "json", "--help"]):
+            self.assertEqual(run(*form).stdout, help_of())
+        self.assertEqual(run("drain", "-h").stdout, help_of("drain"))
+        self.assertEqual(run("--help", "drain").stdout, help_of("drain"))
+        self.assertEqual(run("drain", "--help", "--bogus").returncode, 0)
+
+    def test_says_nothing_on_stderr(self):
+        r = run("--help")
+        self.assertEqual((r.returncode, r.stderr), (0, ""))
+
+    def test_version(self):
+        r = run("--version")
+        self.assertEqual((r.returncode, r.stderr), (0, ""))
+        self.assertRegex(r.stdout, r"^cephnode \d+\.\d+\.\d+\n$")
+        self.assertEqual(run("status", "--version").stdout, r.stdout)
+
+    def test_every_command_is_listed(self):
+        listed = re.findall(r"^  ([a-z]+) .*  \S", help_of().split("Commands:")[1].split("\n\n")[0], re.M)
+        self.assertEqual(listed, COMMANDS)
+
+
+class Usage(Base):
+    def test_no_command(self):
+        self.usage(words=["no command"], hint="--help")
+
+    def test_unknown_commands(self):
+        for name in [*LATER, "help", "DRAIN", "xyzzy"]:
+            self.usage(name, words=["unknown command", name])
+
+    def test_suggestions(self):
+        for wrong, right in {"drian": "drain", "drai": "drain", "staus": "status", "discovr": "discover", "remvoe": "remove"}.items():
+            self.usage(wrong, words=[wrong], hint=f"'{right}'")
+        for wrong, right in {"--dryrun": "--dry-run", "--acept": "--accept", "--formt": "--format", "--lockwait": "--lock-wait"}.items():
+            self.usage("drain", "n", wrong, words=[wrong], hint=f"'{right}'")
+
+    def test_no_far_suggestion(self):
+        self.assertNotIn("did you mean", run("xyzzy").stderr)
+
+    def test_unknown_options(self):
+        for later in ("--pin", "--speed", "--no-kube", "--os-cloud"):
+            self.usage("drain", "n", later, words=["unknown option", later])
+        self.usage("drain", "n", "-Z", words=["-Z"])
+        self.usage("plan", "n", "--watch", words=["plan", "--watch"], hint="status")
+        self.usage("status", "--yes", words=["--yes"], hint="drain")
+        self.usage("--keep", "drain", "n", words=["--keep"])
+
+    def test_arguments(self):
+        for name in COMMANDS[:-1]:
+            self.usage(name, words=[name, "NODE"])
+        for name in ("remove", "cancel", "status"):
+            self.usage(name, "a", "b", words=["too many", name])
+        self.usage("drain", "-y", "", words=["empty"])
+
+    def test_kubernetes_nodes(self):
+        for name in COMMANDS:
+            self.usage(name, "kube:worker-1", words=["kube:worker-1", "Kubernetes"], hint="IP address")
+
+    def test_values(self):
+        self.usage("status", "-f", words=["-f", "needs a value"])
+        self.usage("status", "-f", "xml", words=["table|json", "xml"])
+        self.usage("status", "--color=blue", words=["auto|always|never"])
+        self.usage("status", "--quiet=1", words=["takes no value"])
+        self.usage("status", "--conf=", words=["empty"])
+        self.usage("status", "--id", "a", "--name", "client.a", words=["--name", "--id"])
+        self.usage("drain", "n", "--method", "push", words=["crush|out"])
+        for driver in ("systemd", "kube", ""):
+            self.usage("drain", "n", f"--stop-with={driver}")
+
+    def test_numbers(self):
+        for option in ("--stall-timeout", "--timeout", "--lock-wait"):
+            for bad in ("-1", "x", "1s", " 1", "1.5", "99999999999999999999"):
+                self.usage("drain", "n", f"{option}={bad}", words=[option])
+        self.usage("drain", "n", "--timeout", "0", words=["from 1 to"])
+        self.usage("status", "--connect-timeout", "0", words=["from 1 to 3600"])
+
+    def test_codes(self):
+        self.usage("drain", "n", "--accept", "osd_down", words=["osd_down"], hint="ceph health detail")
+        self.usage("drain", "n", "--accept", ",", words=["at least one"])
+
+    def test_end_of_options(self):
+        self.usage("cancel", "--", "-y", "-z", words=["too many"])
+
+    def test_control_characters_are_shown(self):
+        r = run("a\x1b[2Jb")
+        self.assertIn(r"a\x1b[2Jb", r.stderr)
+        self.assertNotIn("\x1b", r.stderr)
+
+
+class Consent(Base):
+    """Without a terminal and without --yes nothing begins: not even a connection."""
+
+    def test_refuses(self):
+        start = time.monotonic()
+        self.fails(2, "drain", "node1", "-m", "127.0.0.1:1", words=["terminal"], hint="--yes")
+        self.assertLess(time.monotonic() - start, 2)
+
+    def test_json(self):
+        r = run("drain", "node1", "-f", "json")
+        lines = [json.loads(line) for line in r.stdout.splitlines()]
+        self.assertEqual([(e["event"], e["schema"], e["node"], e["exit"]) for e in lines], [("result", 1, "node1", 2)])
+
+
+class Connect(Base):
+    """What fails before anything was asked of a cluster."""
+
+    def setUp(self):
+        tmp = tempfile.TemporaryDirectory()
+        self.addCleanup(tmp.cleanup)
+        self.dir = Path(tmp.name)
+        key = base64.b64encode(struct.pack("<HIIH", 1, 0, 0, 16) + bytes(range(16))).decode()
+        (self.dir / "keyring").write_text(f"[client.admin]\n\tkey = {key}\n")
+        (self.dir / "ceph.conf").write_text("[global]\n")
+        self.mon = socket.socket()  # takes connections and never says a word
+        self.addCleanup(self.mon.close)
+        self.mon.bind(("127.0.0.1", 0))
+        self.mon.listen(64)
+
+    def to_mute_mon(self):
+        port = self.mon.getsockname()[1]
+        return ["-c", str(self.dir / "ceph.conf"), "-k", str(self.dir / "keyring"), "-m", f"127.0.0.1:{port}", "--connect-timeout", "2"]
+
+    def test_missing_conf(self):
+        self.fails(2, "status", "-c", str(self.dir / "none.conf"), words=["none.conf"])
+
+    def test_conf_from_environment(self):
+        self.fails(2, "status", env=environment(CEPH_CONF=str(self.dir / "env.conf")), words=["env.conf"])
+
+    def test_unreachable_mon(self):
+        start = time.monotonic()
+        self.fails(5, "status", *self.to_mute_mon())
+        self.assertLess(time.monotonic() - start, 10)
+
+    def test_result_is_the_last_line(self):
+        for args in (["drain", "-y", "n"], ["cancel", "n"], ["remove", "-y", "n"]):
+            r = self.fails(5, *args, "-f", "json", *self.to_mute_mon())
+            event = json.loads(r.stdout.splitlines()[-1])
+            self.assertEqual((event["event"], event["outcome"], event["exit"]), ("result", "failed", 5))
+            self.assertTrue(event["reason"])
+
+    def test_interrupt_while_connecting(self):
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            with subprocess.Popen([CEPHNODE, "drain", "-y", "n", "-f", "json", *self.to_mute_mon(), "--connect-timeout", "30"],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as p:
+                time.sleep(1)
+                start = time.monotonic()
+                p.send_signal(signum)
+                out, err = p.communicate(timeout=20)
+                self.assertLess(time.monotonic() - start, 2)
+            self.assertEqual(p.returncode, 130, err)
+            event = json.loads(out.splitlines()[-1])
+            self.assertEqual((event["event"], event["outcome"], event["exit"]), ("result", "interrupted", 130))
+
+
+class Streams(Base):
+    """A write to stdout that fails is a failure of the command, and never a signal."""
+
+    def test_full_disk(self):
+        with open("/dev/full", "w") as full:
+            for args in (["--help"], ["--version"], ["drain", "--help"]):
+                self.fails(1, *args, stdout=full, words=["stdout", "No space left"])
+
+    def test_closed(self):
+        self.fails(1, "--help", stdout=None, preexec_fn=lambda: os.close(1), words=["stdout"])
+
+    def test_reader_gone(self):
+        read, write = os.pipe()
+        os.close(read)
+        self.fails(1, "--help", stdout=write, words=["stdout", "Broken pipe"])
+        os.close(write)
+
+    def test_own_code_stays(self):
+        with open("/dev/full", "w") as full:
+            r = run("drain", "n", "-f", "json", stdout=full)
+        self.assertEqual(r.returncode, 2)
+        self.assertIn("cannot write to stdout", r.stderr)
+
+    def test_nothing_written_nothing_lost(self):
+        self.fails(2, "xyzzy", stdout=None, preexec_fn=lambda: os.close(1), words=["xyzzy"])
+
+    def test_all_closed(self):
+        p = subprocess.run([CEPHNODE, "--help"], preexec_fn=lambda: os.closerange(0, 3), timeout=30, env=environment())
+        self.assertEqual(p.returncode, 1)
+
+
+class ManPage(Base):
+    """docs/cephnode.1.rst names every command and option, with the same arguments, and no other."""
+
+    def setUp(self):
+        self.page = (SOURCE / "docs/cephnode.1.rst").read_text()
+
+    @unittest.skipUnless(shutil.which("rst2man"), "rst2man is not installed")
+    def test_renders(self):
+        r = subprocess.run(["rst2man", "--halt=warning", SOURCE / "docs/cephnode.1.rst"], capture_output=True, text=True, timeout=60)
+        self.assertEqual((r.returncode, r.stderr), (0, ""))
+        self.assertIn(".TH", r.stdout)
+
+    def test_options(self):
+        listed = {}
+        for name in ["", *COMMANDS]:
+            listed |= options_of(help_of(*name.split()))
+        described = {}
+        for letter, name, arg in re.findall(r"^\*\*(?:-(\w), )?--([a-z-]+)\*\*(?: \*(\S+)\*)?$", self.page, re.M):
+            described[name] = (letter, arg)
+        self.assertEqual(described, listed)
+
+    def test_no_stray_option(self):
+        known = set()
+        for name in ["", *COMMANDS]:
+            known |= set(options_of(help_of(*name.split())))
+        # other tools' options appear in literal blocks that begin with their name
+        for line in self.page.splitlines():
+            if not re.search(r"\b(ceph|rst2man|osdmaptool)\s", line):
+                for name in re.findall(r"(?<![\w-])--([a-z][a-z-]+)", line):
+                    self.assertIn(name, known, line)
+
+    def test_commands(self):
+        commands = self.page.split("\nCOMMANDS\n")[1].split("\nOPTIONS\n")[0]
+        self.assertEqual(re.findall(r"^\*\*([a-z]+)\*\* ", commands, re.M), COMMANDS)
+
+    def test_exit_codes(self):
+        codes = re.findall(r"^ +(\d+)  ", help_of(), re.M)
+        section = self.page.split("\nEXIT STATUS\n")[1].split("\n====")[0]
+        self.assertEqual(re.findall(r"^(\d+)$", section, re.M), codes)
+
+
+if __name__ == "__main__":
+    unittest.main()

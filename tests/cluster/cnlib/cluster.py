@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A real cluster on loopback (tests/rig/ceph) and every way to look at it and to harm it."""
+import atexit
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import uuid
+
+import rados
+
+from . import snapshot
+from .util import ROOT, clean_env, wait_for
+
+RIG = ROOT / 'tests' / 'rig' / 'ceph'
+CLEAN = {'active', 'clean', 'scrubbing', 'deep', 'snaptrim', 'snaptrim_wait', 'laggy', 'wait'}
+
+
+def is_clean(state):
+    words = set(state.split('+'))
+    return {'active', 'clean'} <= words and words <= CLEAN
+
+
+class CommandError(Exception):
+    def __init__(self, command, code, text):
+        super().__init__('%s: %d %s' % (command, code, text))
+        self.code = code
+
+
+def as_command(prefix, args):
+    """'osd out', ids=['3'] -> the JSON of the command. Arguments whose name is a Python word end in '_'."""
+    return json.dumps(dict({'prefix': prefix, 'format': 'json'}, **{k.rstrip('_'): v for k, v in args.items()}))
+
+
+def decode(data):
+    text = data.decode('utf-8', 'replace').strip()
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return text
+
+
+class Cluster:
+    def __init__(self, folder):
+        self.dir = pathlib.Path(folder)
+        self.conf = str(self.dir / 'ceph.conf')
+        self.rados = rados.Rados(conffile=self.conf, rados_id='admin')
+        self.rados.conf_set('rados_mon_op_timeout', '60')
+        self.rados.conf_set('client_mount_timeout', '30')
+        self.rados.connect()
+
+    @classmethod
+    def start(cls, **shape):
+        """start(HOSTS=5, OSDS=2, OLD=1, ...): see up.sh for the words. It goes down with this process, however that ends."""
+        folder = tempfile.mkdtemp(prefix='cn-ceph.')
+        env = clean_env(CN_CEPH=folder, CN_OWNER=str(os.getpid()), **{k: str(v) for k, v in shape.items()})
+        done = subprocess.run([str(RIG / 'up.sh')], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError('up.sh failed (%s):\n%s' % (folder, done.stderr[-3000:]))
+        c = cls(folder)
+        c.hosts, c.per_host = int(shape.get('HOSTS', 5)), int(shape.get('OSDS', 2))
+        c.net = shape.get('NET', '127.0.1.')
+        c.names = shape.get('NAMES', ' '.join('node%d' % h for h in range(1, c.hosts + 1))).split()
+        atexit.register(c.down)
+        return c
+
+    def down(self):
+        atexit.unregister(self.down)
+        if self.rados:
+            self.rados.shutdown()
+            self.rados = None
+        subprocess.run([str(RIG / 'down.sh'), '--wipe'], env=clean_env(CN_CEPH=str(self.dir)), stdin=subprocess.DEVNULL)
+
+    # --- asking ---
+    def mon_raw(self, prefix, inbuf=b'', **args):
+        """(code, decoded answer, text)"""
+        code, out, text = self.rados.mon_command(as_command(prefix, args), inbuf, 60)
+        return code, decode(out), text
+
+    def mon(self, prefix, inbuf=b'', **args):
+        code, out, text = self.mon_raw(prefix, inbuf, **args)
+        if code:
+            raise CommandError(prefix, code, text)
+        return out
+
+    def mgr_raw(self, prefix, **args):
+        code, out, text = self.rados.mgr_command(as_command(prefix, args), b'')
+        return code, decode(out), text
+
+    def mgr(self, prefix, **args):
+        code, out, text = self.mgr_raw(prefix, **args)
+        if code:
+            raise CommandError(prefix, code, text)
+        return out
+
+    def tell(self, osd, prefix, **args):
+        code, out, text = self.rados.osd_command(osd, as_command(prefix, args), b'', timeout=30)
+        if code:
+            raise CommandError('osd.%d %s' % (osd, prefix), code, text)
+        return decode(out)
+
+    def pg_query(self, pgid):
+        # With a stale map librados 16.2 sends this to the old primary, and aborts when that OSD is purged meanwhile.
+        self.rados.wait_for_latest_osdmap()
+        code, out, text = self.rados.pg_command(pgid, as_command('query', {'pgid': pgid}), b'', timeout=10)
+        if code:
+            raise CommandError('pg %s query' % pgid, code, text)
+        return decode(out)
+
+    def pgs(self):
+        return self.mgr('pg dump', dumpcontents=['pgs'])['pg_stats']
+
+    def pgs_of(self, osds):
+        """The PGs that have one of these OSDs in up or acting, at the mon, now."""
+        osds, pgs = set(osds), set()
+        for p in self.pgs():
+            m = self.mon('pg map', pgid=p['pgid'])
+            if osds & (set(m['up']) | set(m['acting'])):
+                pgs.add(p['pgid'])
+        return sorted(pgs)
+
+    def osd(self, osd_id):
+        """Its entry in `osd dump`, or None."""
+        return next((o for o in self.mon('osd dump')['osds'] if o['osd'] == osd_id), None)
+
+    def osds(self):
+        return {o['osd']: o for o in self.mon('osd dump')['osds']}
+
+    def is_up(self, osd_id):
+        o = self.osd(osd_id)
+        return bool(o and o['up'])
+
+    def flags(self):
+        return set(self.mon('osd dump')['flags_set'])
+
+    def crush_weight(self, osd_id):
+        """The integer 16.16 weight in its bucket, None when it is in none."""
+        for b in self.mon('osd crush dump')['buckets']:
+            for i in b['items']:
+                if i['id'] == osd_id and not b['name'].count('~'):
+                    return i['weight']
+        return None
+
+    def has_bucket(self, name):
+        return any(b['name'] == name for b in self.mon('osd crush dump')['buckets'])
+
+    def health(self):
+        return self.mon('health')['checks']
+
+    def config_keys(self, prefix=''):
+        return {k: v for k, v in self.mon('config-key dump').items() if k.startswith(prefix)}
+
+    def snapshot(self):
+        return snapshot.take(self)
+
+    # --- waiting ---
+    def unclean(self):
+        """PGs that are not clean by their primaries' own word, now (the mgr's statistics lag by seconds)."""
+        bad, epoch = {}, self.mon('osd dump')['epoch']
+        for p in self.pgs():
+            try:
+                q = self.pg_query(p['pgid'])
+                if not is_clean(q['state']) or q['epoch'] < epoch:
+                    bad[p['pgid']] = '%s at epoch %d of %d' % (q['state'], q['epoch'], epoch)
+            except (CommandError, rados.Error) as e:
+                bad[p['pgid']] = str(e)
+        return bad
+
+    def wait_clean(self, timeout=120):
+        """Every PG clean: first at its primary, then in the mgr's statistics, and nothing remapped in the map."""
+        wait_for('every PG is clean at its primary', lambda: not self.unclean(), timeout, 0.2)
+        wait_for('no pg_temp is left', lambda: not self.mon('osd dump')['pg_temp'], timeout)
+        wait_for('the statistics say so too', lambda: all(
+            is_clean(p['state']) and p['up'] == p['acting'] for p in self.pgs()), timeout, 0.2)
+
+    def wait_healthy(self, timeout=60):
+        wait_for('health is OK', lambda: self.mon('health')['status'] == 'HEALTH_OK', timeout, 0.2)
+
+    # --- daemons ---
+    def rig(self, function, *args, check=True):
+        env = clean_env(CN_CEPH=str(self.dir), CN_OWNER=str(os.getpid()))
+        done = subprocess.run([str(RIG / 'lib.sh'), function, *map(str, args)], env=env, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True)
+        if check and done.returncode:
+            raise RuntimeError('%s %s: %s' % (function, args, done.stderr))
+        return done.stdout.strip()
+
+    def kill(self, daemon, signal='KILL'):
+        self.rig('cn_kill', daemon, signal)
+
+    def stop(self, daemon):   # as in SIGSTOP: it is there and does not answer
+        self.kill(daemon, 'STOP')
+
+    def cont(self, daemon):
+        self.kill(daemon, 'CONT')
+
+    def running(self, daemon):
+        pid = self.rig('cn_pid', daemon, check=False)
+        if not pid:
+            return False
+        try:
+            return pathlib.Path('/proc/%s/stat' % pid).read_text().rsplit(')', 1)[1].split()[0] != 'Z' and \
+                str(self.dir) in pathlib.Path('/proc/%s/cmdline' % pid).read_text()
+        except OSError:
+            return False
+
+    def start_osd(self, osd_id, wait=True):
+        wait_for('the old process of osd.%d has ended' % osd_id, lambda: not self.running('osd.%d' % osd_id))
+        self.rig('cn_osd_start', osd_id)
+        if wait:
+            wait_for('osd.%d is up' % osd_id, lambda: self.is_up(osd_id))
+
+    # --- hosts ---
+    def address(self, host):
+        return '%s%d' % (self.net, host)
+
+    def name(self, host):
+        return self.names[host - 1]
+
+    def ids(self, host):
+        """The ids that the rig gives to host number `host` (from 1)."""
+        return list(range((host - 1) * self.per_host, host * self.per_host))
+
+    def key_of(self, entity):
+        text = (self.dir / 'keyring').read_text()
+        found = re.search(r'\[%s\]\s+key = (\S+)' % re.escape(entity), text)
+        return found and found.group(1)
+
+    def add_osds(self, ids, bucket, address, hostname=None, weight=1.0, start=True):
+        """New OSDs (new uuids) under the CRUSH host `bucket`; ids may have been used before."""
+        if not self.has_bucket(bucket):
+            self.mon('osd crush add-bucket', name=bucket, type='host')
+            self.mon('osd crush move', name=bucket, args=['root=default'])
+        mkfs = []
+        for i in ids:
+            self.rig('cn_kill', 'osd.%d' % i, 'KILL', check=False)   # one that was purged may not have noticed yet
+            wait_for('the old osd.%d has ended' % i, lambda i=i: not self.running('osd.%d' % i))
+            fresh = str(uuid.uuid4())
+            self.rig('cn_osd_place', i, address, hostname or bucket)
+            key = self.key_of('osd.%d' % i)
+            if not key:
+                key = self.mon('auth get-or-create', entity='osd.%d' % i, caps=['mon', 'allow profile osd', 'mgr', 'allow profile osd',
+                                                                               'osd', 'allow *'])[0]['key']
+                with open(self.dir / 'keyring', 'a') as f:
+                    f.write('[osd.%d]\n\tkey = %s\n' % (i, key))
+            mkfs.append((i, fresh, key, subprocess.Popen(
+                [str(RIG / 'lib.sh'), 'cn_osd_mkfs', str(i), fresh], env=clean_env(CN_CEPH=str(self.dir)), stdin=subprocess.DEVNULL)))
+        for i, fresh, key, process in mkfs:
+            if process.wait():
+                raise RuntimeError('mkfs of osd.%d failed' % i)
+            self.mon('osd new', json.dumps({'cephx_secret': key}).encode(), uuid=fresh, id=i)
+            self.mon('osd crush add', id=i, weight=weight, args=['host=' + bucket])
+            if start:
+                self.start_osd(i, wait=False)
+        if start:
+            wait_for('%s are up' % ids, lambda: all(self.osds()[i]['up'] for i in ids))
+
+    def forget_osd(self, osd_id):
+        """Whatever is left of an OSD, by hand."""
+        self.rig('cn_kill', 'osd.%d' % osd_id, 'KILL', check=False)
+        if self.osd(osd_id):
+            wait_for('osd.%d is not running' % osd_id, lambda: not self.running('osd.%d' % osd_id))
+            self.mon_raw('osd down', ids=[str(osd_id)])
+            wait_for('osd.%d is down' % osd_id, lambda: not self.is_up(osd_id))
+            self.mon('osd purge-actual', id=osd_id, yes_i_really_mean_it=True)
+        for args in (('auth del', dict(entity='osd.%d' % osd_id)), ('osd crush rm', dict(name='osd.%d' % osd_id))):
+            self.mon_raw(args[0], **args[1])
+
+    def restore_host(self, host):
+        """A drained host comes back with fresh OSDs on its old ids, as a reinstalled machine would."""
+        self.add_osds([i for i in self.ids(host) if not self.osd(i)], self.name(host), self.address(host))
+
+    def make_whole(self):
+        """Whatever a test left: all daemons run, all hosts are there, weights 1, flags off, no journal; every PG clean."""
+        for daemon in self.daemons():
+            if self.running(daemon):
+                self.cont(daemon)
+            elif daemon[:4] in ('mon.', 'mgr.'):
+                self.rig('cn_%s_start' % daemon[:3], daemon[4:])
+        for key in self.config_keys('cephnode/drain/'):
+            self.mon('config-key rm', key=key)
+        for flag in self.flags() & {'norecover', 'nobackfill', 'norebalance', 'noout', 'noin', 'noup', 'nodown', 'noscrub', 'nodeep-scrub', 'pause'}:
+            self.mon('osd unset', key=flag)
+        there = self.osds()
+        for host in range(1, self.hosts + 1):
+            for i in self.ids(host):
+                if i in there and there[i]['up']:
+                    if self.crush_weight(i) != 0x10000 or not self.in_host(i, self.name(host)):
+                        self.mon('osd crush set', id=i, weight=1.0, args=['root=default', 'host=' + self.name(host)])
+                    if there[i]['weight'] != 1:
+                        self.mon('osd in', ids=[str(i)])
+                        self.mon('osd reweight', id=i, weight=1.0)
+                else:
+                    self.forget_osd(i)
+            self.restore_host(host)
+        for p in self.mon('osd dump')['pg_upmap_items']:
+            self.mon('osd rm-pg-upmap-items', pgid=p['pgid'])
+        self.wait_clean()
+
+    def in_host(self, osd_id, bucket):
+        return any(b['name'] == bucket and any(i['id'] == osd_id for i in b['items'])
+                   for b in self.mon('osd crush dump')['buckets'])
+
+    def daemons(self):
+        return [line.split()[0] for line in (self.dir / 'pids').read_text().splitlines()]
+
+    # --- data ---
+    def break_object(self, pool, name, osd_id):
+        """Makes one replica differ (on this OSD only), so that a deep scrub finds its PG inconsistent."""
+        self.tell(osd_id, 'truncobj', pool=pool, objname=name, len=1)
+
+    def save_logs(self, to):
+        for f in sorted((self.dir / 'log').glob('*')):
+            data = f.read_bytes()[-200000:]
+            if data:
+                (pathlib.Path(to) / ('ceph-' + f.name)).write_bytes(data)
+        shutil.copy(self.conf, to)

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+import ctypes
+import os
+import pathlib
+import signal
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+BUILD = pathlib.Path(os.environ.get('CN_BUILD', ROOT / 'build'))
+CEPHNODE = pathlib.Path(os.environ.get('CEPHNODE', BUILD / 'dev' / 'cephnode'))
+STEPTRAP = pathlib.Path(os.environ.get('CN_STEPTRAP', CEPHNODE.parent / 'tests' / 'libsteptrap.so'))
+
+
+class Timeout(AssertionError):
+    pass
+
+
+def wait_for(what, predicate, timeout=60, interval=0.1):
+    """Polls until predicate() is true and returns its value. `what` says in words what was waited for."""
+    end = time.monotonic() + timeout
+    while True:
+        value = predicate()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Timeout('gave up after %g s waiting until %s (last: %r)' % (timeout, what, value))
+        time.sleep(interval)
+
+
+def die_with_parent():
+    """For preexec_fn: whatever ends the test, its helpers end too."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def clean_env(**more):
+    env = {k: v for k, v in os.environ.items() if not k.startswith(('CEPH_', 'OS_', 'KUBE'))}
+    env.update(LC_ALL='C.UTF-8', **more)
+    return env
