@@ -37,7 +37,8 @@ static void *signal_thread(void *arg)
 	mark();
 	/* The second signal, or no end within the grace: leave now. rados_shutdown() could block; exit() without it aborts in
 	 * librados' static destructors; _exit() runs none of them. */
-	sigtimedwait(set, NULL, &grace);
+	while (sigtimedwait(set, NULL, &grace) < 0 && errno == EINTR)
+		; /* SIGCONT or a tracer: the grace begins anew */
 	pthread_mutex_lock(&emergency_lock);
 	if (emergency)
 		emergency(emergency_arg);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The only place that prints errors and chooses the exit status. */
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 
@@ -55,7 +56,7 @@ int main(int argc, char **argv)
 	}
 	e = cn_out_close();
 	if (e) {
-		cn_err_printf("cephnode: cannot write to stdout: %s\n", strerror(e));
+		cn_err_printf("cephnode: cannot write to stdout: %s\n", e == ETIMEDOUT ? "nobody reads it" : strerror(e));
 		code = code ? code : CN_FAILED;
 	}
 	return (int)code;

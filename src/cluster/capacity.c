@@ -88,7 +88,7 @@ static int place(const struct chooser *ch, const struct cn_bucket *b, size_t ste
 	collect(ch, b, step, &counts);
 	if (num <= 0)
 		num += ch->size; /* CRUSH: 0 is as many as the pool's size, -1 one less */
-	limit = ch->n_steps == 1 && ch->steps[step].num <= 0 ? counts.n : MIN(counts.n, (size_t)MAX(num, 0));
+	limit = ch->n_steps == 1 && ch->steps[step].num == 0 ? counts.n : MIN(counts.n, (size_t)MAX(num, 0));
 	if (counts.n)
 		qsort(counts.v, counts.n, sizeof(*counts.v), int_desc);
 	for (size_t i = 0; i < limit; i++)

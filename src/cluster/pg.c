@@ -214,6 +214,17 @@ int cn_pg_ls(struct cn_cluster *c, const char *const *states, struct cn_pgs *pgs
 	return list(c, json_pack("{ss,so,ss}", "prefix", "pg ls", "states", a, "format", "json"), pgs, err);
 }
 
+int cn_pg_ls_unclean(struct cn_cluster *c, struct cn_pgs *pgs, struct cn_error *err)
+{
+	static const char *const states[] = {
+		"remapped", "degraded", "undersized", "peering", "activating", "stale", "inconsistent", "recovering", "recovery_wait",
+		"recovery_toofull", "recovery_unfound", "backfilling", "backfill_wait", "backfill_toofull", "backfill_unfound", "incomplete",
+		"down", "peered", "creating", NULL,
+	};
+
+	return cn_pg_ls(c, states, pgs, err);
+}
+
 int cn_pg_map(struct cn_cluster *c, struct cn_pgid id, struct cn_pg *ret, struct cn_error *err)
 {
 	_cleanup_json_ json_t *reply = NULL;
@@ -243,15 +254,18 @@ static void add_peer(struct cn_ids *ids, const json_t *j)
 }
 
 /* OSDs the primary waits for or still counts on. Its peer_info is not among them: strays stay listed there until the PG is clean
- * and they are told to delete, and a clean primary forgets them. */
+ * and they are told to delete, and a clean primary forgets them. might_have_unfound is kept from a recovery that has ended ("not
+ * queried"): it counts only while the PG is not clean. */
 static void add_others(const json_t *reply, struct cn_ids *others)
 {
+	bool clean = cn_pg_state_is_clean(cn_json_str(reply, "state", ""));
 	json_t *stage, *j;
 	size_t i, k;
 
 	json_array_foreach(cn_json_arr(reply, "recovery_state"), i, stage) {
 		json_array_foreach(cn_json_arr(stage, "might_have_unfound"), k, j)
-			add_peer(others, json_is_object(j) ? json_object_get(j, "osd") : j);
+			if (!clean)
+				add_peer(others, json_is_object(j) ? json_object_get(j, "osd") : j);
 		json_array_foreach(cn_json_arr(stage, "down_osds_we_would_probe"), k, j)
 			add_peer(others, j);
 	}

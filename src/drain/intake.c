@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define PASSING_MS 15000 /* PGs that peer, as behind another drain's begin, need statistics of two rounds to be seen active again */
+
 static bool in_run(const struct cn_run *run, const char *id)
 {
 	for (size_t i = 0; i < run->n; i++)
@@ -174,19 +176,32 @@ int cn_intake_sort(struct cn_run *run, const char *const *names, size_t n, struc
 	return r;
 }
 
+static int plan_once(struct cn_run *run, struct cn_intake *in, struct cn_error *err)
+{
+	int r;
+
+	cn_inventory_release(&in->inv);
+	cn_plan_release(&in->plan);
+	r = cn_inventory_discover(run->c, (const char *const *)in->specs.v, in->specs.n, true, &in->inv, err);
+	return r < 0 ? r : cn_plan_make(run->c, &in->inv, run->ctx->options, &run->others, &in->plan, err);
+}
+
 int cn_intake_plan(struct cn_run *run, struct cn_intake *in, bool tell, struct cn_error *err)
 {
+	int64_t end = cn_clock_boot_ms(run->clock) + PASSING_MS;
 	int r;
 
 	if (in->specs.n == 0)
 		return 0;
-	cn_inventory_release(&in->inv);
-	cn_plan_release(&in->plan);
-	r = cn_inventory_discover(run->c, (const char *const *)in->specs.v, in->specs.n, true, &in->inv, err);
-	if (r == 0)
-		r = cn_plan_make(run->c, &in->inv, run->ctx->options, &run->others, &in->plan, err);
-	if (r < 0)
-		return r;
+	for (;;) {
+		r = plan_once(run, in, err);
+		if (r < 0)
+			return r;
+		if (in->plan.refusals.n == 0 || in->plan.n_passing < in->plan.refusals.n || cn_clock_boot_ms(run->clock) >= end)
+			break;
+		if (cn_clock_wait_ms(run->clock, 1000) < 0)
+			return cn_error_interrupted(err);
+	}
 	in->planned = true;
 	if (tell) {
 		cn_emit(run, "plan", cn_plan_json(&in->plan));

@@ -55,8 +55,7 @@ static void record_pgs(const struct cn_inventory *inv, const struct cn_node *nod
 		struct cn_journal_pg *rec = &j->pgs[j->n_pgs++];
 
 		rec->id = pg->id;
-		for (size_t k = 0; k < pg->n_acting; k++)
-			rec->shards += cn_journal_osd(j, pg->acting[k]) != NULL;
+		rec->shards = cn_node_shards(&inv->osdmap, node, pg);
 		j->bytes_total += rec->shards * cn_shard_bytes(&inv->osdmap, pg);
 	}
 	j->pools = cn_calloc(inv->osdmap.n_pools, sizeof(*j->pools));

@@ -3,13 +3,6 @@
 #include "cephnode/base/parallel.h"
 #include "run.h"
 
-/* Every state in which a PG is not clean. One command lists them all. */
-static const char *const unclean_states[] = {
-	"remapped", "degraded", "undersized", "peering", "activating", "stale", "inconsistent", "recovering", "recovery_wait",
-	"recovery_toofull", "recovery_unfound", "backfilling", "backfill_wait", "backfill_toofull", "backfill_unfound", "incomplete",
-	"down", "peered", "creating", NULL,
-};
-
 struct look {
 	struct cn_cluster *c;
 	const int *osds;
@@ -22,7 +15,7 @@ static void look_up(void *arg, size_t i)
 	struct look *l = arg;
 
 	if (i == 0)
-		cn_pg_ls(l->c, unclean_states, &l->lists[0], &l->errors[0]);
+		cn_pg_ls_unclean(l->c, &l->lists[0], &l->errors[0]);
 	else
 		cn_pg_ls_by_osd(l->c, l->osds[i - 1], &l->lists[i], &l->errors[i]);
 }
@@ -38,14 +31,14 @@ static bool has_any(const struct cn_pg *pg, const struct cn_ids *osds, bool up_o
 	return false;
 }
 
-/* A PG that has not heard of the change yet (still maps to the node) has all to move; else what Ceph counts as misplaced or
- * degraded, at most the node's own share: other shards of it may be on the move too. */
+/* A PG that has not heard of the change yet (still maps to the node), or has not counted yet what it must move, has all to move; else
+ * what Ceph counts as misplaced or degraded, at most the node's own share: other shards of it may be on the move too. */
 static int64_t bytes_left(const struct cn_osdmap *m, const struct cn_pg *pg, int shards, const struct cn_ids *osds)
 {
 	int64_t all = shards * cn_shard_bytes(m, pg), objects = pg->objects * shards;
 	double left;
 
-	if (objects <= 0 || has_any(pg, osds, true))
+	if (objects <= 0 || has_any(pg, osds, true) || pg->misplaced + pg->degraded == 0)
 		return all;
 	left = (double)(pg->misplaced + pg->degraded) / (double)objects;
 	return (int64_t)((double)all * MIN(left, 1.0));
@@ -80,17 +73,22 @@ void cn_measure_release(struct cn_measure *m)
 int cn_measure(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_journal *const *journals, size_t n,
 	       struct cn_measure *ret, struct cn_error *err)
 {
-	_cleanup_(cn_ids_release) struct cn_ids osds = {};
+	_cleanup_(cn_ids_release) struct cn_ids osds = {}, up = {};
 	struct look l = {.c = c};
 	size_t n_lists;
 	int r = 0;
 
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < journals[i]->n_osds; k++)
-			if (cn_osdmap_osd(m, journals[i]->osds[k].id))
-				cn_ids_add(&osds, journals[i]->osds[k].id);
-	n_lists = osds.n + 1;
-	l.osds = osds.v;
+			if (cn_osdmap_osd(m, journals[i]->osds[k].id)) {
+				const struct cn_osd *o = cn_osdmap_osd(m, journals[i]->osds[k].id);
+
+				cn_ids_add(&osds, o->id);
+				if (o->up) /* of one that is down the manager lists nothing: -EAGAIN, "osd.N is not up" */
+					cn_ids_add(&up, o->id);
+			}
+	n_lists = up.n + 1;
+	l.osds = up.v;
 	l.lists = cn_calloc(n_lists, sizeof(*l.lists));
 	l.errors = cn_calloc(n_lists, sizeof(*l.errors));
 	cn_parallel(n_lists, CN_THREADS, look_up, &l);

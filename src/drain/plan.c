@@ -69,14 +69,9 @@ static void count_data(struct maker *mk)
 
 		for (size_t i = 0; i < node->pgs.n; i++) {
 			const struct cn_pg *pg = &node->pgs.v[i];
-			int shards = 0;
 
-			if (counted_before(mk->inv, n, pg->id))
-				continue;
-			for (size_t k = 0; k < pg->n_acting; k++)
-				shards += cn_ids_has(&p->osds, pg->acting[k]);
-			p->pgs++;
-			p->bytes_minimum += shards * cn_shard_bytes(&mk->inv->osdmap, pg);
+			p->pgs += !counted_before(mk->inv, n, pg->id);
+			p->bytes_minimum += cn_node_shards(&mk->inv->osdmap, node, pg) * cn_shard_bytes(&mk->inv->osdmap, pg);
 		}
 	}
 	p->bytes_to_move = p->bytes_minimum;
@@ -84,20 +79,23 @@ static void count_data(struct maker *mk)
 
 static void check_pgs(struct maker *mk)
 {
-	static const char *const never[] = {"inconsistent", "incomplete", "down", "unknown", "stale", "creating", "peering", "recovery_unfound",
-					    "backfill_unfound", "recovery_toofull", "backfill_toofull"};
+	static const char *const never[] = {"inconsistent", "incomplete", "down", "stale", "recovery_unfound", "backfill_unfound",
+					    "recovery_toofull", "backfill_toofull"};
 	size_t unclean = 0;
 
 	for (size_t n = 0; n < mk->inv->n_nodes; n++)
 		for (size_t i = 0; i < mk->inv->nodes[n].pgs.n; i++) {
 			const struct cn_pg *pg = &mk->inv->nodes[n].pgs.v[i];
 			char text[CN_PGID_STRLEN];
-			bool bad = !cn_pg_state_has(pg->state, "active") || pg->unfound > 0;
+			bool inactive = !cn_pg_state_has(pg->state, "active"), bad = pg->unfound > 0;
 
+			if (counted_before(mk->inv, n, pg->id))
+				continue;
 			unclean += !cn_pg_state_is_clean(pg->state);
 			for (size_t k = 0; k < ARRAY_SIZE(never); k++)
 				bad |= cn_pg_state_has(pg->state, never[k]);
-			if (bad)
+			mk->plan->n_passing += inactive && !bad;
+			if (bad || inactive)
 				refuse(mk->plan, "mend it first: ceph health detail, ceph pg PGID query", "PG %s is %s",
 				       cn_pgid_format(pg->id, text), pg->state);
 		}
@@ -148,8 +146,10 @@ static void check_health(struct maker *mk)
 	cn_health_judge(&mk->health, &ctx, &found, &never);
 	if (never)
 		hint = "mend it first: this cannot be accepted";
-	for (size_t i = 0; i < found.n; i++)
+	for (size_t i = 0; i < found.n; i++) {
+		mk->plan->n_passing += strncmp(found.v[i], "PG_AVAILABILITY", 15) == 0 || strncmp(found.v[i], "PG_DEGRADED", 11) == 0;
 		refuse(mk->plan, hint, "the cluster's health speaks against it: %s", found.v[i]);
+	}
 	for (size_t i = 0; i < mk->health.n_checks; i++)
 		if (cn_strv_has(&accept, mk->health.checks[i].code) && !cn_health_never_acceptable(mk->health.checks[i].code))
 			cn_strv_addf(&mk->plan->warnings, "accepted: %s: %s", mk->health.checks[i].code, mk->health.checks[i].summary);

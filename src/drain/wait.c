@@ -172,6 +172,8 @@ static int wait_loop(struct waiter *w, struct cn_error *err)
 
 		if (r < 0 && !passes(r))
 			return r;
+		if (r < 0)
+			w->polls = 0; /* read the maps anew: an OSD that has just gone down has no statistics either */
 		if (r < 0 && !w->blind)
 			cn_run_warning(run, "the cluster gives no statistics just now (%s); going on when they come back", err->message);
 		w->blind = r < 0;

@@ -1,8 +1,69 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which other daemons run where a node's OSDs do. */
+#include <errno.h>
 #include <string.h>
 
+#include "cephnode/base/log.h"
+#include "cephnode/base/parallel.h"
 #include "inventory/internal.h"
+
+struct gets {
+	struct cn_cluster *c;
+	struct cn_daemons *d;
+	struct cn_error err[3];
+	int r[3];
+};
+
+static void get_one(void *arg, size_t i)
+{
+	struct gets *g = arg;
+
+	switch (i) {
+	case 0:
+		g->r[i] = cn_mon_dump(g->c, &g->d->mons, &g->err[i]);
+		break;
+	case 1:
+		g->r[i] = cn_mgr_metadata(g->c, &g->d->mgrs, &g->err[i]);
+		break;
+	default:
+		g->r[i] = cn_mds_metadata(g->c, &g->d->mdss, &g->err[i]);
+	}
+}
+
+/* Ceph before 11 has no mgr metadata, narrow caps may forbid the MDSs': a warning. But when the connection itself is gone, an
+ * answer made of what came before would look complete. */
+static bool is_connection_gone(int r)
+{
+	return r == -ETIMEDOUT || r == -ENOTCONN || r == -ESHUTDOWN;
+}
+
+int cn_daemons_get(struct cn_cluster *c, struct cn_daemons *ret, struct cn_error *err)
+{
+	static const char *const what[] = {"monitors", "managers", "metadata servers"};
+	struct gets g = {.c = c, .d = ret};
+	int r = 0;
+
+	cn_parallel(ARRAY_SIZE(what), ARRAY_SIZE(what), get_one, &g);
+	for (size_t i = 0; i < ARRAY_SIZE(what); i++) {
+		if (is_connection_gone(g.r[i]) && r == 0) {
+			r = g.r[i];
+			cn_error_wrap(&g.err[i], "cannot read where the %s run", what[i]);
+			cn_error_move(err, &g.err[i]);
+		} else if (g.r[i] < 0) {
+			cn_warning("cannot tell which %s run on the node: %s", what[i], g.err[i].message);
+		}
+		cn_error_release(&g.err[i]);
+	}
+	return r;
+}
+
+void cn_daemons_release(struct cn_daemons *d)
+{
+	json_decref(d->mons);
+	json_decref(d->mgrs);
+	json_decref(d->mdss);
+	*d = (struct cn_daemons){};
+}
 
 static bool has_address(const struct cn_node *node, const char *entity)
 {
@@ -60,12 +121,12 @@ static void add_if_here(struct cn_node *node, const char *type, const json_t *da
 		cn_strv_addf(&node->daemons, "%s.%s", type, name);
 }
 
-void cn_node_find_daemons(const struct cn_facts *f, struct cn_node *node)
+void cn_daemons_of_node(const struct cn_daemons *list, struct cn_node *node)
 {
 	json_t *d;
 	size_t i;
 
-	json_array_foreach(cn_json_arr(f->mons, "mons"), i, d) add_if_here(node, "mon", d);
-	json_array_foreach(f->mgrs, i, d) add_if_here(node, "mgr", d);
-	json_array_foreach(f->mdss, i, d) add_if_here(node, "mds", d);
+	json_array_foreach(cn_json_arr(list->mons, "mons"), i, d) add_if_here(node, "mon", d);
+	json_array_foreach(list->mgrs, i, d) add_if_here(node, "mgr", d);
+	json_array_foreach(list->mdss, i, d) add_if_here(node, "mds", d);
 }

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "cephnode/base/interrupt.h"
-#include "cephnode/base/log.h"
 #include "cephnode/base/parallel.h"
 #include "inventory/internal.h"
 
@@ -12,73 +11,57 @@
 #define ALL_METADATA_BELOW 1000
 #define LOOKUP_THREADS 8
 
-enum { GET_OSDMAP, GET_CRUSH, GET_MONS, GET_MGRS, GET_MDSS, N_GETS };
-
-struct gets {
+struct maps {
 	struct cn_cluster *c;
 	struct cn_inventory *inv;
 	struct cn_facts *f;
-	struct cn_error err[N_GETS];
-	int r[N_GETS];
+	bool names; /* a plain name was given */
+	struct cn_error err[2];
+	int r[2];
 };
 
-static void get_one(void *arg, size_t i)
+/* A plain name needs the host names of a small cluster in any case: they are asked for while the CRUSH map is still on its way.
+ */
+static void get_map(void *arg, size_t i)
 {
-	struct gets *g = arg;
+	struct maps *m = arg;
 
-	switch (i) {
-	case GET_OSDMAP:
-		g->r[i] = cn_osdmap_get(g->c, &g->inv->osdmap, &g->err[i]);
-		break;
-	case GET_CRUSH:
-		g->r[i] = cn_crush_get(g->c, &g->inv->crush, &g->err[i]);
-		break;
-	case GET_MONS:
-		g->r[i] = cn_mon_dump(g->c, &g->f->mons, &g->err[i]);
-		break;
-	case GET_MGRS:
-		g->r[i] = cn_mgr_metadata(g->c, &g->f->mgrs, &g->err[i]);
-		break;
-	default:
-		g->r[i] = cn_mds_metadata(g->c, &g->f->mdss, &g->err[i]);
+	if (i == 1) {
+		m->r[1] = cn_crush_get(m->c, &m->inv->crush, &m->err[1]);
+		if (m->r[1] < 0)
+			cn_error_wrap(&m->err[1], "cannot read the CRUSH map");
+		return;
+	}
+	m->r[0] = cn_osdmap_get(m->c, &m->inv->osdmap, &m->err[0]);
+	if (m->r[0] < 0) {
+		cn_error_wrap(&m->err[0], "cannot read the OSD map");
+	} else if (m->names && m->inv->osdmap.n_osds < ALL_METADATA_BELOW) {
+		m->r[0] = cn_osd_metadata(m->c, -1, &m->f->metadata, &m->err[0]);
+		if (m->r[0] < 0)
+			cn_error_wrap(&m->err[0], "cannot read the host names of the OSDs");
 	}
 }
 
-/* Other daemons on a node are worth a warning, not a failure: Ceph before 11 has no mgr metadata, narrow caps may forbid the
- * mds's. But when the connection itself is gone, an answer made of what came before would look complete. */
-static bool is_connection_gone(int r)
+int cn_facts_get(struct cn_cluster *c, struct cn_inventory *inv, const struct cn_spec *specs, size_t n, struct cn_facts *ret,
+		 struct cn_error *err)
 {
-	return r == -ETIMEDOUT || r == -ENOTCONN || r == -ESHUTDOWN || r == -EINTR;
-}
+	struct maps m = {.c = c, .inv = inv, .f = ret};
+	int r = 0;
 
-static int check_gets(struct gets *g, struct cn_error *err)
-{
-	static const char *const what[N_GETS] = {"OSD map", "CRUSH map", "monitors", "managers", "metadata servers"};
-
-	for (size_t i = 0; i < N_GETS; i++) {
-		if (g->r[i] == 0)
-			continue;
-		if (i == GET_OSDMAP || i == GET_CRUSH || is_connection_gone(g->r[i])) {
-			cn_error_wrap(&g->err[i], "cannot read the %s", what[i]);
-			cn_error_move(err, &g->err[i]);
-			return g->r[i];
+	for (size_t i = 0; i < n; i++)
+		m.names = m.names || specs[i].kind == CN_SPEC_NAME;
+	cn_parallel(2, 2, get_map, &m);
+	for (size_t i = 0; i < 2; i++) {
+		if (m.r[i] < 0 && r == 0) {
+			r = m.r[i];
+			cn_error_move(err, &m.err[i]);
 		}
-		cn_warning("cannot tell which %s run on the node: %s", what[i], g->err[i].message);
+		cn_error_release(&m.err[i]);
 	}
-	return 0;
-}
-
-int cn_facts_get(struct cn_cluster *c, struct cn_inventory *inv, struct cn_facts *ret, struct cn_error *err)
-{
-	struct gets g = {.c = c, .inv = inv, .f = ret};
-	int r;
-
-	cn_parallel(N_GETS, N_GETS, get_one, &g);
-	r = cn_interrupted() ? cn_error_interrupted(err) : check_gets(&g, err);
-	for (size_t i = 0; i < N_GETS; i++)
-		cn_error_release(&g.err[i]);
 	if (r < 0)
 		return r;
+	if (cn_interrupted())
+		return cn_error_interrupted(err);
 	ret->osdmap = &inv->osdmap;
 	ret->crush = &inv->crush;
 	ret->hostnames = cn_calloc(inv->osdmap.n_osds, sizeof(*ret->hostnames));
@@ -100,17 +83,15 @@ static void set_hostname(struct cn_facts *f, int id, const json_t *metadata)
 
 static int all_hostnames(struct cn_cluster *c, struct cn_facts *f, struct cn_error *err)
 {
-	_cleanup_json_ json_t *all = NULL;
 	json_t *one;
 	size_t i;
-	int r;
+	int r = f->metadata ? 0 : cn_osd_metadata(c, -1, &f->metadata, err);
 
-	r = cn_osd_metadata(c, -1, &all, err);
 	if (r < 0) {
 		cn_error_wrap(err, "cannot read the host names of the OSDs");
 		return r;
 	}
-	json_array_foreach(all, i, one) set_hostname(f, (int)cn_json_int(one, "id", -1), one);
+	json_array_foreach(f->metadata, i, one) set_hostname(f, (int)cn_json_int(one, "id", -1), one);
 	return 0;
 }
 
@@ -188,9 +169,7 @@ void cn_facts_release(struct cn_facts *f)
 	for (size_t i = 0; f->hostnames && i < f->osdmap->n_osds; i++)
 		free(f->hostnames[i]);
 	free(f->hostnames);
-	json_decref(f->mons);
-	json_decref(f->mgrs);
-	json_decref(f->mdss);
+	json_decref(f->metadata);
 	*f = (struct cn_facts){};
 }
 

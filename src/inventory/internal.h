@@ -25,12 +25,13 @@ void cn_spec_release(struct cn_spec *s);
 struct cn_facts {
 	const struct cn_osdmap *osdmap;
 	const struct cn_crush *crush;
-	char **hostnames;           /* of osdmap->osds[i], NULL: unknown or never started; all unknown until asked for; owned */
-	json_t *mons, *mgrs, *mdss; /* as Ceph prints them; NULL where the look-up failed */
+	char **hostnames; /* of osdmap->osds[i], NULL: unknown or never started; all unknown until asked for; owned */
+	json_t *metadata; /* of all OSDs, where it was asked for */
 };
 
-/* Reads both maps into inv, and the daemons. Side by side. */
-int cn_facts_get(struct cn_cluster *c, struct cn_inventory *inv, struct cn_facts *ret, struct cn_error *err);
+/* Reads both maps into inv, side by side. */
+int cn_facts_get(struct cn_cluster *c, struct cn_inventory *inv, const struct cn_spec *specs, size_t n, struct cn_facts *ret,
+		 struct cn_error *err);
 /* Reads the host names that resolving the specs needs, if any. */
 int cn_facts_hostnames(struct cn_cluster *c, struct cn_facts *f, const struct cn_spec *specs, size_t n, struct cn_error *err);
 void cn_facts_release(struct cn_facts *f);
@@ -50,8 +51,16 @@ struct cn_found {
 int cn_resolve(const struct cn_facts *f, const struct cn_spec *spec, struct cn_found *ret, struct cn_error *err);
 void cn_found_release(struct cn_found *f);
 
-/* Mons, mgrs and MDSs that run where the node's OSDs do: on one of its addresses, or on a host of one of these names. */
-void cn_node_find_daemons(const struct cn_facts *f, struct cn_node *node);
+/* The daemons that are no OSDs, as Ceph prints them; NULL where the look-up failed. */
+struct cn_daemons {
+	json_t *mons, *mgrs, *mdss;
+};
+
+/* Reads them side by side. An error only where the connection is gone; any other failure costs a warning. */
+int cn_daemons_get(struct cn_cluster *c, struct cn_daemons *ret, struct cn_error *err);
+void cn_daemons_release(struct cn_daemons *d);
+/* Names those that run where the node's OSDs do: on one of its addresses, or on a host of one of its names. */
+void cn_daemons_of_node(const struct cn_daemons *d, struct cn_node *node);
 
 /* Fills pgs and bytes of every OSD, and the PGs of every node. */
 int cn_node_load_pgs(struct cn_cluster *c, struct cn_inventory *inv, struct cn_error *err);

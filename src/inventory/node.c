@@ -5,8 +5,23 @@
 #include <string.h>
 
 #include "cephnode/base/interrupt.h"
+#include "cephnode/base/parallel.h"
 #include "cephnode/base/text.h"
 #include "inventory/internal.h"
+
+static void release_node(struct cn_node *node)
+{
+	for (size_t i = 0; i < node->n_osds; i++) {
+		free(node->osds[i].device_class);
+		free(node->osds[i].host);
+	}
+	free(node->osds);
+	free(node->name);
+	free(node->addresses);
+	cn_strv_release(&node->hosts);
+	cn_strv_release(&node->daemons);
+	cn_pgs_release(&node->pgs);
+}
 
 static void add_address(struct cn_node *node, const struct cn_ip *ip)
 {
@@ -52,7 +67,6 @@ static int make_node(const struct cn_facts *f, const struct cn_spec *spec, struc
 	if (spec->kind == CN_SPEC_IP)
 		add_address(node, &spec->ip);
 	cn_strv_sort(&node->hosts);
-	cn_node_find_daemons(f, node);
 	cn_found_release(&found);
 	return 0;
 }
@@ -90,28 +104,84 @@ static int check_disjoint(const struct cn_node *a, const struct cn_node *b, stru
 	return -ENOTUNIQ;
 }
 
-static int make_nodes(struct cn_cluster *c, const struct cn_spec *specs, size_t n, bool with_pgs, struct cn_inventory *inv,
-		      struct cn_error *err)
+/* One call of discover: the OSDs with their PGs, and beside it the other daemons, which no step on that way needs. */
+struct discovery {
+	struct cn_cluster *c;
+	const struct cn_spec *specs;
+	size_t n;
+	bool with_pgs;
+	struct cn_inventory *inv;
+	struct cn_daemons daemons;
+	struct cn_error err[2];
+	int r[2];
+};
+
+static int make_nodes(struct discovery *d, struct cn_error *err)
 {
+	struct cn_inventory *inv = d->inv;
 	struct cn_facts facts = {};
 	int r;
 
-	r = cn_facts_get(c, inv, &facts, err);
+	r = cn_facts_get(d->c, inv, d->specs, d->n, &facts, err);
 	if (r == 0)
-		r = cn_facts_hostnames(c, &facts, specs, n, err);
-	inv->nodes = cn_calloc(n, sizeof(*inv->nodes));
-	for (size_t i = 0; r == 0 && i < n; i++) {
+		r = cn_facts_hostnames(d->c, &facts, d->specs, d->n, err);
+	inv->nodes = cn_calloc(d->n, sizeof(*inv->nodes));
+	for (size_t i = 0; r == 0 && i < d->n; i++) {
 		inv->n_nodes = i + 1;
-		r = make_node(&facts, &specs[i], &inv->nodes[i], err);
+		r = make_node(&facts, &d->specs[i], &inv->nodes[i], err);
 		for (size_t j = 0; r == 0 && j < i; j++)
 			r = check_disjoint(&inv->nodes[j], &inv->nodes[i], err);
 	}
 	cn_facts_release(&facts);
 	if (r == 0 && cn_interrupted())
 		r = cn_error_interrupted(err);
-	if (r == 0 && with_pgs)
-		r = cn_node_load_pgs(c, inv, err);
+	if (r == 0 && d->with_pgs)
+		r = cn_node_load_pgs(d->c, inv, err);
 	return r;
+}
+
+static void work(void *arg, size_t i)
+{
+	struct discovery *d = arg;
+
+	d->r[i] = i == 0 ? make_nodes(d, &d->err[0]) : cn_daemons_get(d->c, &d->daemons, &d->err[1]);
+}
+
+/* An address without an OSD is often a monitor's: then say so. */
+static void name_daemons_instead(const struct discovery *d, struct cn_error *err)
+{
+	const struct cn_spec *spec = d->inv->n_nodes ? &d->specs[d->inv->n_nodes - 1] : NULL; /* the one that failed */
+	struct cn_node nothing = {};
+	_cleanup_free_ char *others = NULL;
+
+	if (!spec || spec->kind != CN_SPEC_IP || err->code != CN_NOT_FOUND)
+		return;
+	add_address(&nothing, &spec->ip);
+	cn_daemons_of_node(&d->daemons, &nothing);
+	others = cn_strv_join(&nothing.daemons, ", ");
+	if (nothing.daemons.n) {
+		cn_error_set(err, CN_NOT_FOUND, ENOENT, "no OSD has the address %s, only %s", spec->name, others);
+		cn_error_hint(err, "name a node that has OSDs (ceph osd tree)");
+	}
+	release_node(&nothing);
+}
+
+static int discover(struct discovery *d, struct cn_error *err)
+{
+	int failed;
+
+	cn_parallel(2, 2, work, d);
+	if (d->r[0] < 0)
+		name_daemons_instead(d, &d->err[0]);
+	for (size_t i = 0; i < d->inv->n_nodes; i++)
+		cn_daemons_of_node(&d->daemons, &d->inv->nodes[i]);
+	failed = d->r[0] < 0 ? 0 : d->r[1] < 0 ? 1 : -1;
+	if (failed >= 0)
+		cn_error_move(err, &d->err[failed]);
+	for (size_t i = 0; i < 2; i++)
+		cn_error_release(&d->err[i]);
+	cn_daemons_release(&d->daemons);
+	return failed >= 0 ? d->r[failed] : 0;
 }
 
 int cn_inventory_discover(struct cn_cluster *c, const char *const *names, size_t n, bool with_pgs, struct cn_inventory *ret,
@@ -124,7 +194,7 @@ int cn_inventory_discover(struct cn_cluster *c, const char *const *names, size_t
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = cn_spec_parse(names[i], &specs[i], err);
 	if (r == 0)
-		r = make_nodes(c, specs, n, with_pgs, &inv, err);
+		r = discover(&(struct discovery){.c = c, .specs = specs, .n = n, .with_pgs = with_pgs, .inv = &inv}, err);
 	for (size_t i = 0; i < n; i++)
 		cn_spec_release(&specs[i]);
 	free(specs);
@@ -133,20 +203,6 @@ int cn_inventory_discover(struct cn_cluster *c, const char *const *names, size_t
 	else
 		*ret = inv;
 	return r;
-}
-
-static void release_node(struct cn_node *node)
-{
-	for (size_t i = 0; i < node->n_osds; i++) {
-		free(node->osds[i].device_class);
-		free(node->osds[i].host);
-	}
-	free(node->osds);
-	free(node->name);
-	free(node->addresses);
-	cn_strv_release(&node->hosts);
-	cn_strv_release(&node->daemons);
-	cn_pgs_release(&node->pgs);
 }
 
 void cn_inventory_release(struct cn_inventory *inv)

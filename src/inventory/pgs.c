@@ -13,9 +13,26 @@ int64_t cn_shard_bytes(const struct cn_osdmap *m, const struct cn_pg *pg)
 	return pg->bytes / k + (pg->bytes % k != 0);
 }
 
+int cn_node_shards(const struct cn_osdmap *m, const struct cn_node *node, const struct cn_pg *pg)
+{
+	const struct cn_pool *pool = cn_osdmap_pool(m, pg->id.pool);
+	int shards = 0, filled = 0, down = 0;
+
+	for (size_t i = 0; i < node->n_osds; i++)
+		down += !node->osds[i].osd.up;
+	for (size_t k = 0; k < pg->n_acting; k++) {
+		filled += pg->acting[k] >= 0 && pg->acting[k] != CN_CRUSH_NONE;
+		for (size_t i = 0; i < node->n_osds; i++)
+			shards += node->osds[i].osd.id == pg->acting[k];
+	}
+	if (pool && pool->size > filled)
+		shards += MIN(pool->size - filled, down);
+	return shards;
+}
+
 struct job {
 	struct cn_node *node;
-	struct cn_node_osd *osd;
+	struct cn_node_osd *osd; /* NULL: the PGs that are not clean */
 	struct cn_pgs pgs;
 	struct cn_error err;
 	int r;
@@ -33,6 +50,10 @@ static void load_one(void *arg, size_t i)
 	struct jobs *jobs = arg;
 	struct job *job = &jobs->v[i];
 
+	if (!job->osd) {
+		job->r = cn_pg_ls_unclean(jobs->c, &job->pgs, &job->err);
+		return;
+	}
 	job->r = cn_pg_ls_by_osd(jobs->c, job->osd->osd.id, &job->pgs, &job->err);
 	if (job->r < 0)
 		return;
@@ -53,19 +74,26 @@ static void hand_over(struct cn_pgs *to, struct cn_pgs *from)
 	*from = (struct cn_pgs){};
 }
 
-/* The manager answers -EAGAIN "osd 9 is not up" for an OSD that is down. Up and acting sets never name one, so there is nothing
- * to ask. */
+/* The manager answers -EAGAIN "osd 9 is not up" for an OSD that is down. Up and acting sets never name one; what it
+ * held is missing there, so the PGs that are not clean are taken instead. */
 static void make_jobs(struct jobs *jobs, struct cn_inventory *inv)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < inv->n_nodes; i++)
-		n += inv->nodes[i].n_osds;
+		n += inv->nodes[i].n_osds + 1;
 	jobs->v = cn_calloc(n, sizeof(*jobs->v));
-	for (size_t i = 0; i < inv->n_nodes; i++)
-		for (size_t j = 0; j < inv->nodes[i].n_osds; j++)
-			if (inv->nodes[i].osds[j].osd.up)
-				jobs->v[jobs->n++] = (struct job){.node = &inv->nodes[i], .osd = &inv->nodes[i].osds[j]};
+	for (size_t i = 0; i < inv->n_nodes; i++) {
+		struct cn_node *node = &inv->nodes[i];
+
+		for (size_t j = 0; j < node->n_osds; j++) {
+			node->any_down |= !node->osds[j].osd.up;
+			if (node->osds[j].osd.up)
+				jobs->v[jobs->n++] = (struct job){.node = node, .osd = &node->osds[j]};
+		}
+		if (node->any_down)
+			jobs->v[jobs->n++] = (struct job){.node = node};
+	}
 }
 
 int cn_node_load_pgs(struct cn_cluster *c, struct cn_inventory *inv, struct cn_error *err)
@@ -80,7 +108,8 @@ int cn_node_load_pgs(struct cn_cluster *c, struct cn_inventory *inv, struct cn_e
 
 		if (job->r < 0 && r == 0) {
 			r = job->r;
-			cn_error_wrap(&job->err, "cannot list the PGs of osd.%d", job->osd->osd.id);
+			if (job->osd)
+				cn_error_wrap(&job->err, "cannot list the PGs of osd.%d", job->osd->osd.id);
 			cn_error_move(err, &job->err);
 		}
 		hand_over(&job->node->pgs, &job->pgs);

@@ -66,22 +66,6 @@ static int ambiguous_address(const struct cn_facts *f, const struct cn_spec *spe
 	return -ENOTUNIQ;
 }
 
-static int no_such_address(const struct cn_facts *f, const struct cn_spec *spec, struct cn_error *err)
-{
-	struct cn_node nothing = {.addresses = (struct cn_ip *)&spec->ip, .n_addresses = 1};
-	_cleanup_free_ char *others = NULL;
-
-	cn_node_find_daemons(f, &nothing);
-	others = cn_strv_join(&nothing.daemons, ", ");
-	if (nothing.daemons.n)
-		cn_error_set(err, CN_NOT_FOUND, ENOENT, "no OSD has the address %s, only %s", spec->name, others);
-	else
-		cn_error_set(err, CN_NOT_FOUND, ENOENT, "no OSD has the address %s", spec->name);
-	cn_error_hint(err, "an OSD that was never started has no address: name its CRUSH host, or osd.N");
-	cn_strv_release(&nothing.daemons);
-	return -ENOENT;
-}
-
 /* CRUSH hosts of the OSDs, each once. */
 static void hosts_of(const struct cn_facts *f, const struct cn_ids *l, struct cn_strv *ret)
 {
@@ -103,8 +87,11 @@ static int by_address(const struct cn_facts *f, const struct cn_spec *spec, stru
 	for (size_t i = 0; i < f->osdmap->n_osds; i++)
 		if (at_address(&f->osdmap->osds[i], &spec->ip))
 			cn_ids_add(&ret->address, f->osdmap->osds[i].id);
-	if (!ret->address.n)
-		return no_such_address(f, spec, err);
+	if (!ret->address.n) {
+		cn_error_set(err, CN_NOT_FOUND, ENOENT, "no OSD has the address %s", spec->name);
+		cn_error_hint(err, "an OSD that was never started has no address: name its CRUSH host, or osd.N");
+		return -ENOENT;
+	}
 	hosts_of(f, &ret->address, &hosts);
 	for (size_t i = 0; i < hosts.n; i++)
 		cn_facts_osds_below(f, cn_facts_bucket(f, hosts.v[i]), &below);

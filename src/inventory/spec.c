@@ -16,13 +16,13 @@ static const char *after(const char *s, const char *prefix)
 	return strncmp(s, prefix, len) == 0 ? s + len : NULL;
 }
 
-/* "3" or "osd.3". A sign or a blank is no OSD id, so that "osd.+3" is not taken for one. */
+/* "3" or "osd.3" */
 static bool parse_osd(const char *s, int *ret)
 {
 	int64_t id;
 
 	s = after(s, "osd.") ?: s;
-	if (*s < '0' || *s > '9' || !cn_parse_int(s, 0, INT_MAX, &id))
+	if (!cn_parse_int(s, 0, INT_MAX, &id))
 		return false;
 	*ret = (int)id;
 	return true;

@@ -274,6 +274,8 @@ static char *sentence(const json_t *event)
 		return cn_strdup("cancelled, what the drain had changed is put back");
 	if (strcmp(outcome, "refused") == 0)
 		return cn_strdup("refused, nothing was changed");
+	if (moved == 0 && cn_json_int(event, "seconds", 0) == 0)
+		return cn_strdup(outcome);
 	return cn_asprintf("%s after %s, %s moved", outcome, time, bytes);
 }
 

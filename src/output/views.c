@@ -38,6 +38,9 @@ static char *osds_text(const json_t *ids)
 	return list.n < 3 ? TAKE_PTR(names) : cn_asprintf("%s (%zu)", names, list.n);
 }
 
+/* A node may have hundreds of placement groups that speak against it: -f json has them all. */
+#define MESSAGES_MOST 10
+
 /* Strings, or objects with a message, one line each behind a label. */
 static void append_messages(char **text, const char *label, const char *color, const json_t *list,
 			    const struct cn_table_style *style)
@@ -46,9 +49,13 @@ static void append_messages(char **text, const char *label, const char *color, c
 	size_t i;
 
 	json_array_foreach (list, i, item) {
-		_cleanup_free_ char *safe =
-			cn_text_safe(json_is_string(item) ? json_string_value(item) : cn_json_str(item, "message", "?"));
+		_cleanup_free_ char *safe = NULL;
 
+		if (i == MESSAGES_MOST) {
+			append_owned(text, cn_asprintf("... and %zu more\n", json_array_size(list) - i));
+			return;
+		}
+		safe = cn_text_safe(json_is_string(item) ? json_string_value(item) : cn_json_str(item, "message", "?"));
 		append_owned(text,
 			     cn_asprintf("%s%s:%s %s\n", style->color ? color : "", label, style->color ? CN_RESET : "", safe));
 	}

@@ -6,6 +6,7 @@
 The last line is `N passed, N failed, N skipped`. Logs of what failed: $CN_LOGS (build/<preset>/tests/logs).
 """
 import argparse
+import fcntl
 import json
 import os
 import pathlib
@@ -190,6 +191,12 @@ def main():
     from cnlib.util import CEPHNODE
     logs = pathlib.Path(os.environ.get('CN_LOGS', CEPHNODE.parent / 'tests' / 'logs'))
     logs.mkdir(parents=True, exist_ok=True)
+    lock = open(logs / '.lock', 'w')
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:      # another run writes there
+        logs = logs.with_name('%s-%d' % (logs.name, os.getpid()))
+        logs.mkdir()
     names = [f.split(':', 1) if ':' in f else [f, ''] for f in a.files] or [[f.name, ''] for f in sorted(HERE.glob('test_*.py'))]
     # The longest first, so that no long one is left at the end.
     names.sort(key=lambda n: -int((re.search(r'^TIMEOUT = (\d+)', (HERE / n[0]).read_text(), re.M) or [0, 600])[1]))

@@ -280,6 +280,7 @@ static void test_bucket_on_several_machines(void **state)
 	assert_fails(x, "node1", CN_REFUSED, "osd.2 on other at 127.0.1.2",
 		     "host:node1 means the CRUSH host bucket: osd.0, osd.1, osd.2");
 	assert_found(x, "host:node1", "0c 1c 2c");
+	assert_int_equal(discover(x, "host:node1 node5", false), 0); /* the same where host names were asked for */
 	world_address(&x->w, 2, "127.0.1.1", "127.0.1.1");
 	assert_found(x, "node1", "0c 1c 2c"); /* two host names, one address: pods of one machine */
 }
@@ -391,6 +392,7 @@ static void test_look_ups(void **state)
 {
 	struct fixture *x = *state;
 
+	fake_any_order(x->f, true);
 	world_script_maps(&x->w, x->f);
 	assert_int_equal(cn_inventory_discover(x->c, (const char *const[]){"127.0.1.1"}, 1, false, &x->inv, &x->e), 0);
 	cn_inventory_release(&x->inv);
@@ -401,7 +403,7 @@ static void test_look_ups(void **state)
 
 	world_script_maps(&x->w, x->f);
 	world_script_metadata(&x->w, x->f);
-	fake_any_order(x->f, true);
+	world_script_unclean(&x->w, x->f);
 	world_script_pgs(&x->w, x->f, 8);
 	world_script_pgs(&x->w, x->f, 0);
 	world_script_pgs(&x->w, x->f, 1);
@@ -416,8 +418,8 @@ static void test_large_cluster_asks_for_few(void **state)
 
 	for (int i = 100; i < 1100; i++)
 		json_array_append_new(osds, json_pack("{si,ss,si,si,si}", "osd", i, "uuid", "x", "up", 0, "in", 1, "weight", 1));
-	world_script_maps(&x->w, x->f);
 	fake_any_order(x->f, true);
+	world_script_maps(&x->w, x->f);
 	fake_expect(x->f, CN_MON, NULL, "{\"prefix\":\"osd metadata\",\"id\":8,\"format\":\"json\"}", 0,
 		    "{\"id\":8,\"hostname\":\"node5\"}", NULL);
 	fake_expect(x->f, CN_MON, NULL, "{\"prefix\":\"osd metadata\",\"id\":9,\"format\":\"json\"}", 0,
@@ -425,6 +427,26 @@ static void test_large_cluster_asks_for_few(void **state)
 	fake_expect(x->f, CN_MON, NULL, "{\"prefix\":\"osd metadata\",\"id\":10,\"format\":\"json\"}", -ENOENT, NULL, NULL);
 	assert_int_equal(cn_inventory_discover(x->c, (const char *const[]){"node5"}, 1, false, &x->inv, &x->e), 0);
 	assert_osds(&x->inv.nodes[0], "8cm 9cm 10c");
+}
+
+/* A PG that lacks a shard may have had it on an OSD that is down: up and acting sets do not say. */
+static void test_pgs_of_a_down_osd(void **state)
+{
+	struct fixture *x = *state;
+	json_t *pg = json_array_get(json_object_get(x->w.pg_ls, "pg_stats"), 0);
+	struct cn_pgid id;
+	struct cn_pg *found;
+
+	assert_true(cn_pgid_parse(cn_json_str(pg, "pgid", NULL), &id));
+	json_object_set_new(pg, "state", json_string("active+undersized+degraded"));
+	json_object_set_new(pg, "up", json_pack("[ii]", 2, 4));
+	json_object_set_new(pg, "acting", json_pack("[ii]", 2, 4));
+	assert_int_equal(discover(x, "node5", true), 0);
+	found = cn_pgs_find(&x->inv.nodes[0].pgs, id);
+	assert_non_null(found);
+	assert_int_equal(cn_node_shards(&x->inv.osdmap, &x->inv.nodes[0], found), 1);
+	assert_int_equal(discover(x, "node1", true), 0); /* all up: nothing can be missing on it */
+	assert_null(cn_pgs_find(&x->inv.nodes[0].pgs, id));
 }
 
 static void test_pgs_and_bytes(void **state)
@@ -523,6 +545,7 @@ int main(void)
 		with_world(test_maps_may_not_fail),
 		with_world(test_look_ups),
 		with_world(test_large_cluster_asks_for_few),
+		with_world(test_pgs_of_a_down_osd),
 		with_world(test_pgs_and_bytes),
 		with_world(test_shard_bytes),
 		with_world(test_json),

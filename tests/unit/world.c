@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "world.h"
 
+#include "cephnode/cluster/pg.h"
+
 #include <stdio.h>
 
 #include "unit.h"
@@ -158,6 +160,26 @@ static void give_maps(struct world *w, struct fake *f, answer_fn fn)
 	give(f, fn, CN_MON, "mds metadata", w->mds_metadata);
 }
 
+/* What the manager lists for the states that are not clean; a test changes the states in w->pg_ls. */
+static void give_unclean(struct world *w, struct fake *f, answer_fn fn)
+{
+	static const char cmd[] =
+		"{\"prefix\":\"pg ls\",\"states\":[\"remapped\",\"degraded\",\"undersized\",\"peering\",\"activating\",\"stale\","
+		"\"inconsistent\",\"recovering\",\"recovery_wait\",\"recovery_toofull\",\"recovery_unfound\",\"backfilling\",\"backfill_wait\","
+		"\"backfill_toofull\",\"backfill_unfound\",\"incomplete\",\"down\",\"peered\",\"creating\"],\"format\":\"json\"}";
+	json_t *some = json_array(), *pg;
+	_cleanup_json_ json_t *reply = NULL;
+	_cleanup_free_ char *body = NULL;
+	size_t i;
+
+	json_array_foreach(json_object_get(w->pg_ls, "pg_stats"), i, pg)
+		if (!cn_pg_state_is_clean(cn_json_str(pg, "state", "")))
+			json_array_append(some, pg);
+	reply = json_pack("{sb,so}", "pg_ready", 1, "pg_stats", some);
+	body = cn_json_dump(reply);
+	fn(f, CN_MGR, NULL, cmd, 0, body, NULL);
+}
+
 static void give_pgs(struct world *w, struct fake *f, answer_fn fn, int osd)
 {
 	_cleanup_free_ char *cmd = cn_asprintf("{\"prefix\":\"pg ls-by-osd\",\"osd\":%d,\"format\":\"json\"}", osd), *body = NULL;
@@ -173,6 +195,7 @@ void world_answers(struct world *w, struct fake *f)
 	size_t i;
 
 	give_maps(w, f, fake_always);
+	give_unclean(w, f, fake_always);
 	give(f, fake_always, CN_MON, "osd metadata", w->osd_metadata);
 	json_array_foreach(json_object_get(w->osd_dump, "osds"), i, osd) if (cn_json_int(osd, "up", 0))
 		give_pgs(w, f, fake_always, (int)cn_json_int(osd, "osd", -1));
@@ -180,9 +203,7 @@ void world_answers(struct world *w, struct fake *f)
 
 void world_script_maps(struct world *w, struct fake *f)
 {
-	fake_any_order(f, true);
 	give_maps(w, f, fake_expect);
-	fake_any_order(f, false);
 }
 
 void world_script_metadata(struct world *w, struct fake *f)
@@ -193,4 +214,9 @@ void world_script_metadata(struct world *w, struct fake *f)
 void world_script_pgs(struct world *w, struct fake *f, int osd)
 {
 	give_pgs(w, f, fake_expect, osd);
+}
+
+void world_script_unclean(struct world *w, struct fake *f)
+{
+	give_unclean(w, f, fake_expect);
 }

@@ -21,7 +21,8 @@ json_t *world_osd(struct world *w, int osd); /* its entry in `osd dump` */
 
 /* Standing answers to all commands that read the maps, the metadata and the PGs of OSDs. */
 void world_answers(struct world *w, struct fake *f);
-/* The look-ups as a script: each exactly once, in any order. */
+/* The look-ups as a script: each exactly once. fake_any_order() is for the caller to say: they run side by side. */
 void world_script_maps(struct world *w, struct fake *f);
 void world_script_metadata(struct world *w, struct fake *f);
+void world_script_unclean(struct world *w, struct fake *f); /* PGs that are not clean: asked for where an OSD of the node is down */
 void world_script_pgs(struct world *w, struct fake *f, int osd);

@@ -49,6 +49,8 @@ bool cn_pg_has_osd(const struct cn_pg *pg, int osd); /* in up or acting */
 int cn_pg_ls_by_osd(struct cn_cluster *c, int osd, struct cn_pgs *pgs, struct cn_error *err);
 /* Statistics of the PGs in any of the states (NULL-terminated list); {"all"} gives every PG. From the manager. */
 int cn_pg_ls(struct cn_cluster *c, const char *const *states, struct cn_pgs *pgs, struct cn_error *err);
+/* Statistics of every PG that is not clean, in one command. From the manager. */
+int cn_pg_ls_unclean(struct cn_cluster *c, struct cn_pgs *pgs, struct cn_error *err);
 /* Where the mon maps a PG at its current epoch. Live. Fills id, up, acting and reported_epoch (the map's). -ENOENT: no such PG. */
 int cn_pg_map(struct cn_cluster *c, struct cn_pgid id, struct cn_pg *ret, struct cn_error *err);
 /* What the primary itself says. Live. Fills id, state, up, acting, bytes, objects, reported_epoch (the primary's map), and adds to

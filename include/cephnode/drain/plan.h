@@ -24,6 +24,7 @@ struct cn_plan {
 	double fullest_before, fullest_after; /* share of its space, 0..1; after: if all spread evenly by weight */
 	struct cn_strv warnings;
 	struct cn_strv refusals; /* empty: it may go on */
+	size_t n_passing;        /* how many of them may pass by themselves within seconds (peering) */
 	char *hint;              /* for the first refusal */
 };
 

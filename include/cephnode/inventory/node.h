@@ -27,7 +27,9 @@ struct cn_node {
 	struct cn_node_osd *osds; /* by id */
 	size_t n_osds;
 	struct cn_strv daemons;   /* "mon.a", "mgr.x", "mds.b" that run on the same address or host */
-	struct cn_pgs pgs;        /* every PG that has one of the OSDs, sorted; empty unless asked for */
+	bool any_down;            /* one of its OSDs is down: up and acting sets do not name it, whatever it still holds */
+	struct cn_pgs pgs;        /* every PG that has one of the OSDs, sorted; empty unless asked for. With any_down also every PG
+				   * of the cluster that is not clean: its missing shards may be the node's */
 };
 
 struct cn_inventory {
@@ -54,3 +56,6 @@ json_t *cn_inventory_json(const struct cn_inventory *inv);
 
 /* Bytes of one shard of a PG: num_bytes, or num_bytes / k (rounded up) for an erasure-coded pool. */
 int64_t cn_shard_bytes(const struct cn_osdmap *m, const struct cn_pg *pg);
+
+/* How many shards of a PG the node holds: OSDs of it in the acting set, and as many missing ones as it has OSDs that are down. */
+int cn_node_shards(const struct cn_osdmap *m, const struct cn_node *node, const struct cn_pg *pg);

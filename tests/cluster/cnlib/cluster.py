@@ -57,7 +57,7 @@ class Cluster:
         """start(HOSTS=5, OSDS=2, OLD=1, ...): see up.sh for the words. It goes down with this process, however that ends."""
         folder = tempfile.mkdtemp(prefix='cn-ceph.')
         env = clean_env(CN_CEPH=folder, CN_OWNER=str(os.getpid()), **{k: str(v) for k, v in shape.items()})
-        done = subprocess.run([str(RIG / 'up.sh')], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        done = subprocess.run([str(RIG / 'up.sh')], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180)
         if done.returncode:
             raise RuntimeError('up.sh failed (%s):\n%s' % (folder, done.stderr[-3000:]))
         c = cls(folder)

@@ -156,5 +156,21 @@ def main(conf, journal, size, objects, *pools):
     cluster.shutdown()
 
 
+def once(what, conf, *pools):
+    """write|verify CONF POOL OBJECTS SIZE ...: for the demo."""
+    from .cluster import Cluster
+    cluster, bad, total = Cluster(os.path.dirname(conf)), [], 0
+    for pool, n, size in zip(pools[::3], map(int, pools[1::3]), map(int, pools[2::3])):
+        if what == 'write':
+            write_data(cluster, pool, n, size)
+        else:
+            bad += verify_data(cluster, pool, n, size)
+        total += n * (size + HEAD)
+        print('%s: %d objects of %d KiB %s' % (pool, n, size // 1024, 'written' if what == 'write' else 'read back and compared, byte for byte'))
+    print('\n'.join(bad) or '%.1f MiB%s' % (total / 2**20, '' if what == 'write' else ', all as written'))
+    cluster.rados.shutdown()
+    return 1 if bad else 0
+
+
 if __name__ == '__main__':
-    main(*sys.argv[1:])
+    sys.exit(once(*sys.argv[1:]) if sys.argv[1] in ('write', 'verify') else main(*sys.argv[1:]))

@@ -52,14 +52,13 @@ class Observer:
 class Watch:
     def __init__(self, folder, expected):
         self.c = Cluster(folder)
-        self.expected = set(expected)      # OSDs that the test itself harms
+        self.expected = set(expected)      # OSDs that the test itself stops; their removal is judged all the same
         self.violations, self.stops, self.samples, self.epochs = [], [], 0, 0
         dump = self.c.mon('osd dump')
         self.epoch = dump['epoch']
         self.osds = {o['osd']: o for o in dump['osds']}
         up, acting = self.mapping(self.epoch)
         self.held = {i: {p for p in up if i in up[p] or i in acting[p]} for i in self.osds}
-        self.judged = set()                # (osd, uuid) that was down when we began: only its removal is judged
 
     def say(self, text):
         print('%.3f %s' % (time.time(), text), file=sys.stderr, flush=True)
@@ -93,7 +92,7 @@ class Watch:
         """osd.N was stopped or removed in the map of `epoch`."""
         self.say('osd.%d %s at epoch %d; held %d PGs' % (osd, what, epoch, len(self.held.get(osd, ()))))
         self.stops.append({'osd': osd, 'what': what, 'epoch': epoch})
-        if osd in self.expected:
+        if osd in self.expected and what == 'stopped':
             return
         live = {p: self.ask(p) for p in sorted(self.held.get(osd, ()))}       # first, as it changes by the moment
         stats = self.c.pgs()

@@ -97,7 +97,8 @@ for ((i = 0; i < N; i++)); do
   cn_osd_mkfs "$i" "${uuids[i]}" & ps+=($!)
   [ $((i % 3)) != 2 ] || { wait "${ps[@]}"; ps=(); }
 done
-wait "${ps[@]}"; wait $batch
+[ ${#ps[@]} = 0 ] || wait "${ps[@]}"   # without arguments it would wait for the keeper, too
+wait $batch
 for ((i = 0; i < N; i++)); do cn_osd_start "$i"; done
 nup() { [ "$(cn_ceph osd stat -f json | jq .num_up_osds)" = "$N" ]; }
 cn_wait 120 nup

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""--keep and remove, --method out, --stop-with none, --timeout and --stall-timeout, status."""
+import json
+
+from cnlib.case import OURS, ClusterCase, snapshot, wait_for
+
+TIMEOUT = 480
+
+
+class Keep(ClusterCase):
+    SHAPE = dict(HOSTS=5, OSDS=2, STATS=1)
+    DATA = {'rep': (80, 65536), 'ec': (40, 65536)}
+
+    def hold_the_move(self):
+        """So that a drain waits until we let it."""
+        for flag in ('norecover', 'nobackfill'):
+            self.cluster.mon('osd set', key=flag)
+
+    def let_it_move(self):
+        for flag in ('norecover', 'nobackfill'):
+            self.cluster.mon('osd unset', key=flag)
+
+    def test_keep_then_remove(self):
+        c = self.cluster
+        before, observer = c.snapshot(), self.observer()
+        run = self.assert_code(self.tool.drain('127.0.1.2', '--keep'), 0)
+        self.assertEqual((run.result['outcome'], run.result['osds']), ('drained', [2, 3]))
+        self.assertNotIn('stop:begin', run.steps())
+        self.assertEqual(c.pgs_of([2, 3]), [])
+        self.assertEqual((c.is_up(2), c.is_up(3), c.crush_weight(2), c.crush_weight(3)), (True, True, 0, 0))
+        self.assertEqual([o['in'] for i, o in sorted(c.osds().items()) if i in (2, 3)], [1, 1])
+        drain, = self.drains()
+        self.assertEqual((drain['node'], drain['osds'], drain['pgs_left'], drain['last_error']), ('127.0.1.2', [2, 3], 0, None))
+        self.assert_code(self.tool.run('remove', 'node4', '-y', '-f', 'json'), 3)
+        self.assert_removed(self.tool.run('remove', 'node2', '-y', '-f', 'json'), 2)
+        self.assert_clean_report(observer, [2, 3])
+        self.only_host_is_gone(before, 2)
+        self.assert_data()
+        self.assertEqual(self.drains(), [])
+
+    def test_remove_proves_it_again(self):
+        """A kept node that has data again, by another hand, is not removed."""
+        c = self.cluster
+        self.assert_code(self.tool.drain('node2', '--keep'), 0)
+        c.mon('osd crush reweight', name='osd.2', weight=1.0)
+        c.wait_clean()
+        self.assertTrue(c.pgs_of([2]))
+        run = self.tool.run('remove', 'node2', '-y', '-f', 'json', '--timeout', '20')
+        self.assertIn(run.code, (1, 4, 5), str(run))
+        self.assertTrue(c.is_up(2) and c.is_up(3))
+        self.assertEqual(c.crush_weight(2), 0x10000)
+        self.assert_data()
+
+    def test_keep_then_cancel(self):
+        before = self.cluster.snapshot()
+        self.assert_code(self.tool.drain('node2', '--keep'), 0)
+        self.assertTrue(snapshot.diff(before, self.cluster.snapshot(), OURS))
+        self.assert_code(self.tool.run('cancel', 'node2', '-f', 'json'), 0)
+        self.assert_same(before, OURS)
+        self.cluster.wait_clean()
+
+    def test_method_out(self):
+        c = self.cluster
+        before, observer, loader = c.snapshot(), self.observer(), self.load()
+        run = self.tool.drain('127.0.1.2', '--method', 'out')
+        self.assert_removed(run, 2)
+        self.assertEqual(run.events('plan')[0]['method'], 'out')
+        self.assert_clean_report(observer, [2, 3])
+        self.assert_load(loader)
+        self.assert_data()
+        self.only_host_is_gone(before, 2)
+
+    def test_method_out_and_cancel(self):
+        c = self.cluster
+        c.mon('osd reweight', id=3, weight=0.7)
+        c.wait_clean()
+        before = c.snapshot()
+        self.assert_code(self.tool.drain('node2', '--method', 'out', '--keep'), 0)
+        self.assert_code(self.tool.run('cancel', 'node2', '-f', 'json'), 0)
+        self.assert_same(before, OURS)
+        c.wait_clean()
+
+    def test_somebody_else_stops_the_daemons(self):
+        c = self.cluster
+        observer = self.observer(expected=[2, 3])
+        run = self.tool.start_drain('node2', '--stop-with', 'none')
+        run.wait_event(step='stop', state='begin')
+        self.assertTrue(c.is_up(2) and c.is_up(3))
+        self.assertEqual(c.unclean(), {})
+        for i in (2, 3):
+            c.kill('osd.%d' % i, 'TERM')
+        self.assert_removed(run.wait(), 2)
+        self.assert_clean_report(observer, [2, 3])
+        self.assert_data()
+
+    def test_a_stall_has_a_cause(self):
+        self.hold_the_move()
+        run = self.assert_code(self.tool.drain('node2', '--accept', 'existing', '--stall-timeout', '3'), 5)
+        self.assertEqual((run.result['outcome'], run.result['exit']), ('stalled', 5))
+        self.assertIn('norecover', run.result['reason'] + run.stderr)
+        drain, = self.drains()
+        self.assertTrue(drain['last_error'])
+        self.let_it_move()
+        self.assert_removed(self.tool.drain('node2'), 2)
+
+    def test_a_time_limit(self):
+        self.hold_the_move()
+        run = self.assert_code(self.tool.drain('node2', '--accept', 'existing', '--timeout', '4'), 5)
+        self.assertEqual(run.result['exit'], 5)
+        self.assertLess(run.seconds, 20)
+        self.assertEqual(len(self.drains()), 1)
+        self.let_it_move()
+        self.assert_removed(self.tool.drain('node2'), 2)
+
+    def test_status_while_it_moves(self):
+        c = self.cluster
+        self.assertEqual(self.drains(), [])
+        self.hold_the_move()
+        run = self.tool.start_drain('127.0.1.2', '--accept', 'existing')
+        run.wait_event(step='wait', state='begin')
+        wait_for('the statistics show it', lambda: self.drains()[0]['pgs_left'] > 0, 30)
+        drain, = self.drains()
+        self.assertEqual((drain['node'], drain['osds'], drain['owner']['pid'], drain['phase']), ('127.0.1.2', [2, 3], run.process.pid, 'wait'))
+        self.assertTrue(0 < drain['bytes_left'] <= drain['bytes_total'], drain)
+        self.assertTrue(drain['id'] and drain['started'] and drain['updated'])
+        text = self.assert_code(self.tool.run('status'), 0).stdout
+        self.assertIn('127.0.1.2', text)
+        one = self.assert_code(self.tool.run('status', 'node2', '-f', 'json'), 0).json['drains']
+        self.assertEqual([d['id'] for d in one], [drain['id']])
+        self.assert_code(self.tool.run('status', 'node4', '-f', 'json'), 3)
+        # from any host: with a key and an address alone
+        text = self.assert_code(self.tool.run('status', '-f', 'json', '-c', '/dev/null', '-k', str(c.dir / 'client.keyring'), '-m',
+                                              c.rados.conf_get('mon_host'), conf=False), 0).stdout
+        self.assertEqual([d['id'] for d in json.loads(text)['drains']], [drain['id']])
+        watch = self.tool.start('status', '--watch', '-f', 'json')
+        wait_for('it shows more than once', lambda: len(watch.lines) >= 2 or watch.stdout.count('"schema"') >= 2, 30)
+        self.let_it_move()
+        self.assert_removed(run.wait(), 2)
+        watch.wait(30)                  # it ends when no drain is left
+        self.assertEqual(watch.code, 0)
+        self.assertEqual(self.drains(), [])
