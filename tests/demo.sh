@@ -43,12 +43,14 @@ show cephnode --version
 
 title "3. A real Ceph cluster: 1 monitor, 1 manager, 5 nodes of 2 OSDs, on loopback"
 [ -n "$keep" ] || export CN_OWNER=$$
-quiet env HOSTS=5 OSDS=2 SPEED=slow SLEEP="${DEMO_SLEEP:-0.5}" STATS=2 PG_EC=16 PG_RBD=0 "$rig/up.sh" >/dev/null
+quiet env HOSTS=5 OSDS=2 SPEED=slow SLEEP="${DEMO_SLEEP:-0.1}" STATS=2 PG_EC=16 PG_RBD=0 "$rig/up.sh" >/dev/null
 export CEPH_CONF=$CN_CEPH/ceph.conf
 show ceph osd tree
 data() { (cd "$root/tests/cluster" && exec /usr/bin/python3 -m cnlib.load "$1" "$CEPH_CONF" rep 500 65536 ec 150 65536); }
 echo; echo "Writing 650 objects to a replicated and an erasure-coded pool, each with a checksum:"
 quiet data write
+counted() { until [ "$(ceph status -f json | jq '.pgmap.num_objects // 0')" -ge 650 ]; do sleep 0.3; done; }
+quiet counted # the manager's statistics are some seconds behind
 
 title "4. What draining 127.0.1.2 would do (changes nothing)"
 show cephnode plan 127.0.1.2

@@ -118,6 +118,7 @@ class Discover(ClusterCase):
         c.rig('cn_mgr_start', 'y', '127.0.1.2')
         self.addCleanup(c.kill, 'mgr.y')
         wait_for('mgr.y stands by', lambda: any(s['name'] == 'y' for s in c.mon('mgr dump')['standbys']))
+        print(c.mon('mgr metadata'))
         wait_for('it has told about itself', lambda: any(m['name'] == 'y' and 'addr' in m for m in c.mon('mgr metadata')))
         self.assertIn('mgr.y', json.dumps(self.discover('127.0.1.2')))
         self.assertNotIn('mgr.y', json.dumps(self.discover('127.0.1.1')))

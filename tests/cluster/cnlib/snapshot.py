@@ -29,10 +29,10 @@ def take(cluster):
 
 
 def flat(value, path=''):
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict):
         for k, v in value.items():
             yield from flat(v, '%s | %s' % (path, k) if path else str(k))
-    elif isinstance(value, list) and value:
+    elif isinstance(value, list):
         for i, v in enumerate(value):
             yield from flat(v, '%s[%d]' % (path, i))
     else:
