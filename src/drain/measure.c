@@ -44,24 +44,19 @@ static int64_t bytes_left(const struct cn_osdmap *m, const struct cn_pg *pg, int
 	return (int64_t)((double)all * MIN(left, 1.0));
 }
 
-static void count(const struct cn_osdmap *m, const struct cn_journal *j, const struct cn_ids *osds, const struct look *l, size_t n_lists,
-		  struct cn_measure *ret)
+static void count(const struct cn_osdmap *m, const struct cn_journal_pg *rec, const struct cn_ids *osds, const struct look *l,
+		  size_t n_lists, struct cn_measure *ret)
 {
-	size_t n;
-	_cleanup_free_ struct cn_journal_pg *pgs = cn_journal_pgs_now(j, m, &n);
+	const struct cn_pg *pg = NULL;
 
-	for (size_t i = 0; i < n; i++) {
-		const struct cn_pg *pg = NULL;
-
-		for (size_t k = 0; k < n_lists && !pg; k++)
-			pg = cn_pgs_find(&l->lists[k], pgs[i].id);
-		if (!pg || (cn_pg_state_is_clean(pg->state) && !has_any(pg, osds, false)))
-			continue;
-		ret->pgs_left++;
-		ret->bytes_left += bytes_left(m, pg, pgs[i].shards, osds);
-		if (!cn_strv_has(&ret->words, pg->state))
-			cn_strv_add(&ret->words, pg->state);
-	}
+	for (size_t k = 0; k < n_lists && !pg; k++)
+		pg = cn_pgs_find(&l->lists[k], rec->id);
+	if (!pg || (cn_pg_state_is_clean(pg->state) && !has_any(pg, osds, false)))
+		return;
+	ret->pgs_left++;
+	ret->bytes_left += bytes_left(m, pg, rec->shards, osds);
+	if (!cn_strv_has(&ret->words, pg->state))
+		cn_strv_add(&ret->words, pg->state);
 }
 
 void cn_measure_release(struct cn_measure *m)
@@ -70,23 +65,20 @@ void cn_measure_release(struct cn_measure *m)
 	*m = (struct cn_measure){};
 }
 
-int cn_measure(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_journal *const *journals, size_t n,
+int cn_measure(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_ids *osds, const struct cn_journal_pg *pgs, size_t n,
 	       struct cn_measure *ret, struct cn_error *err)
 {
-	_cleanup_(cn_ids_release) struct cn_ids osds = {}, up = {};
+	_cleanup_(cn_ids_release) struct cn_ids up = {};
 	struct look l = {.c = c};
 	size_t n_lists;
 	int r = 0;
 
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < journals[i]->n_osds; k++)
-			if (cn_osdmap_osd(m, journals[i]->osds[k].id)) {
-				const struct cn_osd *o = cn_osdmap_osd(m, journals[i]->osds[k].id);
+	for (size_t i = 0; i < osds->n; i++) {
+		const struct cn_osd *o = cn_osdmap_osd(m, osds->v[i]);
 
-				cn_ids_add(&osds, o->id);
-				if (o->up) /* of one that is down the manager lists nothing: -EAGAIN, "osd.N is not up" */
-					cn_ids_add(&up, o->id);
-			}
+		if (o && o->up) /* of one that is down the manager lists nothing: -EAGAIN, "osd.N is not up" */
+			cn_ids_add(&up, o->id);
+	}
 	n_lists = up.n + 1;
 	l.osds = up.v;
 	l.lists = cn_calloc(n_lists, sizeof(*l.lists));
@@ -99,7 +91,7 @@ int cn_measure(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_
 		}
 	*ret = (struct cn_measure){};
 	for (size_t i = 0; i < n && r == 0; i++)
-		count(m, journals[i], &osds, &l, n_lists, ret);
+		count(m, &pgs[i], osds, &l, n_lists, ret);
 	for (size_t i = 0; i < n_lists; i++) {
 		cn_pgs_release(&l.lists[i]);
 		cn_error_release(&l.errors[i]);

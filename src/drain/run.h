@@ -104,5 +104,5 @@ struct cn_measure {
 	struct cn_strv words; /* states of the PGs that are left, each once: for a diagnosis */
 };
 void cn_measure_release(struct cn_measure *m);
-int cn_measure(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_journal *const *journals, size_t n,
+int cn_measure(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_ids *osds, const struct cn_journal_pg *pgs, size_t n,
 	       struct cn_measure *ret, struct cn_error *err);

@@ -34,10 +34,17 @@ static json_t *drain_json(const struct cn_journal *j, const struct cn_measure *m
 
 static int measure_one(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_journal *j, struct cn_measure *ret)
 {
-	if (j->phase < CN_PHASE_OUT)
-		return cn_measure(c, m, &j, 1, ret, NULL);
-	*ret = (struct cn_measure){}; /* all has moved */
-	return 0;
+	_cleanup_(cn_ids_release) struct cn_ids osds = {};
+	_cleanup_free_ struct cn_journal_pg *pgs = NULL;
+	size_t n;
+
+	*ret = (struct cn_measure){};
+	if (j->phase >= CN_PHASE_OUT)
+		return 0; /* all has moved */
+	for (size_t i = 0; i < j->n_osds; i++)
+		cn_ids_add(&osds, j->osds[i].id);
+	pgs = cn_journal_pgs_now(j, m, &n);
+	return cn_measure(c, m, &osds, pgs, n, ret, NULL);
 }
 
 int cn_drain_status(struct cn_drain_context *ctx, const char *name, json_t **ret, struct cn_error *err)

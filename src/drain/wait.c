@@ -17,7 +17,9 @@ struct sample {
 struct waiter {
 	struct cn_run *run;
 	struct cn_osdmap m;
-	const struct cn_journal **journals;
+	struct cn_ids osds;
+	struct cn_journal_pg *pgs;
+	size_t n_pgs;
 	struct sample samples[WINDOW];
 	size_t n_samples;
 	char *health;
@@ -128,6 +130,10 @@ static int read_maps(struct waiter *w, struct cn_error *err)
 		return r;
 	cn_osdmap_release(&w->m);
 	w->m = m;
+	cn_ids_release(&w->osds);
+	cn_run_osds(w->run, &m, &w->osds);
+	free(w->pgs);
+	w->pgs = cn_run_pgs(w->run, &m, &w->n_pgs);
 	return w->run->weights_zero ? cn_check_weights(w->run, err) : 0;
 }
 
@@ -147,7 +153,7 @@ static int poll_once(struct waiter *w, struct cn_error *err)
 		read_health(w);
 	}
 	if (r == 0)
-		r = cn_measure(run->c, &w->m, w->journals, run->n, &now, err);
+		r = cn_measure(run->c, &w->m, &w->osds, w->pgs, w->n_pgs, &now, err);
 	w->polls++;
 	if (r < 0)
 		return r;
@@ -199,16 +205,14 @@ int cn_step_wait(struct cn_run *run, struct cn_error *err)
 	int r;
 
 	cn_step_begin(run, "wait");
-	w.journals = cn_calloc(run->n, sizeof(*w.journals));
-	for (size_t i = 0; i < run->n; i++)
-		w.journals[i] = &run->drains[i].journal;
 	r = wait_loop(&w, err);
 	if (r == 0)
 		cn_step_end(run, "wait", json_pack("{sI,sI}", "bytes_moved", (json_int_t)(run->bytes_total - run->bytes_left), "seconds",
 						   (json_int_t)((cn_clock_boot_ms(run->clock) - start) / 1000)));
 	cn_osdmap_release(&w.m);
 	cn_measure_release(&w.measure);
-	free(w.journals);
+	cn_ids_release(&w.osds);
+	free(w.pgs);
 	free(w.health);
 	return r;
 }

@@ -115,11 +115,10 @@ class Discover(ClusterCase):
         with open(c.dir / 'keyring', 'a') as f:
             f.write('[mgr.y]\n\tkey = %s\n' % key)
         (c.dir / 'mgr.y').mkdir(exist_ok=True)
-        c.rig('cn_mgr_start', 'y', '127.0.1.2')
+        c.rig('cn_mgr_start', 'y', 'node2')
         self.addCleanup(c.kill, 'mgr.y')
         wait_for('mgr.y stands by', lambda: any(s['name'] == 'y' for s in c.mon('mgr dump')['standbys']))
-        print(c.mon('mgr metadata'))
-        wait_for('it has told about itself', lambda: any(m['name'] == 'y' and 'addr' in m for m in c.mon('mgr metadata')))
+        wait_for('it has told about itself', lambda: any(m['name'] == 'y' and m.get('hostname') == 'node2' for m in c.mon('mgr metadata')))
         self.assertIn('mgr.y', json.dumps(self.discover('127.0.1.2')))
         self.assertNotIn('mgr.y', json.dumps(self.discover('127.0.1.1')))
         plan = self.assert_code(self.tool.run('plan', 'node2', '-f', 'json'), 0).json

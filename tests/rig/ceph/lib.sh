@@ -61,21 +61,26 @@ cn_kill() { # NAME [SIGNAL]: signals exactly the recorded process
   local p; p=$(cn_pid "$1") && cn_alive "$p" && kill "-${2:-TERM}" "$p"
 }
 cn_mon_start() { cn_spawn "mon.$1" ceph-mon -f -c "$CEPH_CONF" -i "$1"; }
-cn_mgr_start() { # ID [ADDRESS]
-  cn_spawn "mgr.$1" ceph-mgr -f -c "$CEPH_CONF" -i "$1" ${2:+--public-addr "$2"}
+# As root a daemon may have a host name of its own (in a UTS namespace), as on a machine or in a pod; else it has this machine's.
+cn_named() { # HOSTNAME: sets PRE to what gives a command that name
+  PRE=()
+  [ -z "$1" ] || [ "$(id -u)" != 0 ] || PRE=(unshare --uts sh -c 'printf %s "$0" >/proc/sys/kernel/hostname && exec "$@"' "$1")
 }
-# place/osd.N holds the OSD's address and its host name. As root each host has its name in a UTS namespace of its own,
-# as a machine (or a pod) would; else every OSD reports this machine's name.
+cn_mgr_start() { # ID [HOSTNAME]
+  cn_named "${2:-}"
+  cn_spawn "mgr.$1" "${PRE[@]}" ceph-mgr -f -c "$CEPH_CONF" -i "$1"
+}
+# place/osd.N holds the OSD's address and its host name.
 cn_osd_place() { mkdir -p "$CN_CEPH/place"; echo "$2 $3" >"$CN_CEPH/place/osd.$1"; }   # ID ADDRESS HOSTNAME
 cn_osd_mkfs() { # ID UUID
   rm -rf "$CN_CEPH/osd.$1"; mkdir "$CN_CEPH/osd.$1"
   ceph-osd -c "$CEPH_CONF" --mkfs -i "$1" --osd-uuid "$2" --monmap "$CN_CEPH/monmap" --no-mon-config >>"$CN_CEPH/log/mkfs.out" 2>&1
 }
 cn_osd_start() { # ID
-  local a h pre=()
+  local a h
   read -r a h <"$CN_CEPH/place/osd.$1"
-  [ "$(id -u)" != 0 ] || pre=(unshare --uts sh -c 'hostname "$0" && exec "$@"' "$h")
-  cn_spawn "osd.$1" "${pre[@]}" ceph-osd -f -c "$CEPH_CONF" -i "$1" --public-addr "$a" --cluster-addr "$a"
+  cn_named "$h"
+  cn_spawn "osd.$1" "${PRE[@]}" ceph-osd -f -c "$CEPH_CONF" -i "$1" --public-addr "$a" --cluster-addr "$a"
 }
 
 cn_wait() { # SECONDS COMMAND...: until it holds
