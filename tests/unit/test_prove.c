@@ -220,7 +220,6 @@ static void test_unfound(void **state)
 static void test_primary_counts_on_it(void **state)
 {
 	static const char *const more[] = {
-		",\"recovery_state\":[{\"might_have_unfound\":[{\"osd\":\"1\",\"status\":\"not queried\"}]}]",
 		",\"recovery_state\":[{\"down_osds_we_would_probe\":[1]}]",
 		",\"acting_recovery_backfill\":[\"2\",\"1(2)\"]",
 		",\"backfill_targets\":[\"1\"]",
@@ -232,6 +231,10 @@ static void test_primary_counts_on_it(void **state)
 		assert_proof(x, true, "still counts on osd.1");
 	}
 	query(x, "1.0", "active+clean", 60, "[2,4,6]", ",\"acting_recovery_backfill\":[\"2\",\"4\",\"6\"]");
+	assert_proof(x, true, NULL);
+	/* left over from a log recovery that has ended: seen on 16.2.15 beside active+clean, for as long as nothing else happens */
+	query(x, "1.0", "active+clean", 60, "[2,4,6]",
+	      ",\"recovery_state\":[{\"might_have_unfound\":[{\"osd\":\"1\",\"status\":\"not queried\"}]}]");
 	assert_proof(x, true, NULL);
 }
 

@@ -256,7 +256,18 @@ class Cluster:
             if start:
                 self.start_osd(i, wait=False)
         if start:
-            wait_for('%s are up' % ids, lambda: all(self.osds()[i]['up'] for i in ids))
+            self.wait_booted(ids)
+
+    def wait_booted(self, ids):
+        """A new OSD reads the maps of the past, 40 at a time. When such a lot ends with one that says `stopped by admin`, which was
+        about its predecessor, it ends; started again it reads on. Elsewhere systemd does that."""
+        def booted():
+            there = self.osds()
+            for i in ids:
+                if not there[i]['up'] and not self.running('osd.%d' % i):
+                    self.rig('cn_osd_start', i)
+            return all(there[i]['up'] for i in ids)
+        wait_for('%s are up' % ids, booted, 60, 0.2)
 
     def forget_osd(self, osd_id):
         """Whatever is left of an OSD, by hand."""
