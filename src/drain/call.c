@@ -12,6 +12,7 @@ void cn_call_begin(struct cn_run *run, struct cn_drain_context *ctx, const char 
 		cn_strv_add(&l, names[i]);
 	run->node = cn_strv_join(&l, ",");
 	cn_strv_release(&l);
+	run->drains = cn_calloc(n, sizeof(*run->drains)); /* never moved: the signal thread may look at any time */
 	run->started_ms = cn_clock_boot_ms(run->clock);
 	if (ctx->options->timeout_s)
 		run->timeout_at_ms = run->started_ms + ctx->options->timeout_s * 1000;
@@ -48,20 +49,37 @@ int cn_call_end(struct cn_run *run, int r, struct cn_error *err, const char *out
 	return r;
 }
 
-struct cn_journal *cn_call_match(struct cn_journals *l, const char *name)
+int cn_call_match(struct cn_journals *l, const char *name, struct cn_journal **ret, struct cn_error *err)
 {
-	struct cn_journal *best = NULL;
+	struct cn_journal *live = NULL, *dead = NULL;
+	_cleanup_(cn_strv_release) struct cn_strv names = {};
 
+	*ret = NULL;
 	for (size_t i = 0; i < l->n; i++) {
 		struct cn_journal *j = &l->v[i];
 
 		if (!cn_journal_matches(j, name))
 			continue;
-		if (!best || cn_journal_is_tombstone(best) > cn_journal_is_tombstone(j) ||
-		    (cn_journal_is_tombstone(best) == cn_journal_is_tombstone(j) && j->updated_ms > best->updated_ms))
-			best = j;
+		if (cn_journal_is_tombstone(j)) {
+			dead = !dead || j->updated_ms > dead->updated_ms ? j : dead;
+			continue;
+		}
+		if (cn_journal_is_named(j, name)) {
+			*ret = j;
+			return 0;
+		}
+		live = j;
+		cn_strv_add(&names, j->node);
 	}
-	return best;
+	if (names.n > 1) {
+		_cleanup_free_ char *list = cn_strv_join(&names, ", ");
+
+		cn_error_set(err, CN_REFUSED, EBUSY, "%s may mean several drains", name);
+		cn_error_hint(err, "name one of: %s", list);
+		return -EBUSY;
+	}
+	*ret = live ? live : dead;
+	return 0;
 }
 
 static int not_found(const char *name, struct cn_error *err)
@@ -71,25 +89,27 @@ static int not_found(const char *name, struct cn_error *err)
 	return -ENOENT;
 }
 
-int cn_call_find(struct cn_run *run, const char *name, struct cn_error *err)
+int cn_call_find(struct cn_run *run, const char *name, struct cn_journal **ret, struct cn_error *err)
 {
 	int r;
 
 	cn_journals_release(&run->others);
 	r = cn_journals_load(run->c, &run->others, err);
-	if (r < 0)
-		return r;
-	return cn_call_match(&run->others, name) ? 0 : not_found(name, err);
+	if (r == 0)
+		r = cn_call_match(&run->others, name, ret, err);
+	if (r == 0 && !*ret)
+		r = not_found(name, err);
+	return r;
 }
 
 int cn_call_adopt(struct cn_run *run, const char *name, struct cn_error *err)
 {
-	const struct cn_journal *j = cn_call_match(&run->others, name);
+	struct cn_journal *j;
+	int r = cn_call_match(&run->others, name, &j, err);
 
-	if (!j)
-		return not_found(name, err);
-	run->drains = cn_calloc(1, sizeof(*run->drains));
-	run->n = 1;
-	cn_journal_copy(j, &run->drains[0].journal);
-	return 0;
+	if (r == 0 && !j)
+		r = not_found(name, err);
+	if (r == 0)
+		cn_journal_copy(j, &run->drains[run->n++].journal);
+	return r;
 }

@@ -29,7 +29,7 @@ static int restore(struct cn_run *run, struct cn_strv *foreign, struct cn_error 
 		return cn_error_wrap(err, "cannot mark the OSDs in again");
 	cn_step_end(run, "out", NULL);
 	cn_step_begin(run, "reweight");
-	r = cn_restore_weights(run, foreign, err);
+	r = cn_restore_weights(run, false, foreign, err);
 	if (r < 0)
 		return cn_error_wrap(err, "cannot put the CRUSH weights back");
 	cn_step_end(run, "reweight", NULL);
@@ -68,7 +68,12 @@ static int cancel_locked(struct cn_run *run, const char *name, struct cn_error *
 		return r;
 	if (run->drains[0].journal.phase == CN_PHASE_CANCELLED)
 		return 0;
-	if (run->drains[0].journal.phase >= CN_PHASE_SWEEP && run->drains[0].journal.phase <= CN_PHASE_DONE) {
+	if (run->drains[0].journal.phase >= CN_PHASE_SWEEP && run->drains[0].journal.phase < CN_PHASE_DONE) {
+		cn_error_set(err, CN_REFUSED, EPERM, "the OSDs of %s are removed already, there is no way back", run->drains[0].journal.node);
+		cn_error_hint(err, "finish it: cephnode drain %s", run->drains[0].journal.node);
+		return -EPERM;
+	}
+	if (run->drains[0].journal.phase == CN_PHASE_DONE) {
 		cn_error_set(err, CN_REFUSED, EPERM, "%s was drained and its OSDs are removed: there is no way back", run->drains[0].journal.node);
 		return -EPERM;
 	}
@@ -77,11 +82,12 @@ static int cancel_locked(struct cn_run *run, const char *name, struct cn_error *
 
 int cn_drain_cancel(struct cn_drain_context *ctx, const char *name, struct cn_error *err)
 {
+	struct cn_journal *known;
 	struct cn_run run;
 	int r;
 
 	cn_call_begin(&run, ctx, &name, 1);
-	r = cn_call_find(&run, name, err);
+	r = cn_call_find(&run, name, &known, err);
 	if (r == 0) {
 		cn_step_begin(&run, "lock");
 		r = cn_window_open(&run, err);

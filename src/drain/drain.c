@@ -18,7 +18,7 @@ int cn_drain_plan(struct cn_drain_context *ctx, const char *const *names, size_t
 	cn_call_begin(&run, ctx, names, n);
 	for (size_t i = 0; i < n; i++)
 		cn_strv_add(&in.specs, names[i]);
-	r = cn_journals_load(run.c, &run.others, err);
+	r = cn_intake_accept(&run, err);
 	if (r == 0)
 		r = cn_intake_plan(&run, &in, true, err);
 	cn_intake_release(&in);
@@ -35,13 +35,16 @@ static int check_overlap(struct cn_run *run, const struct cn_intake *in, struct 
 
 		for (size_t k = 0; k < run->n; k++)
 			ours |= strcmp(run->drains[k].journal.id, j->id) == 0;
-		for (size_t k = 0; k < j->n_osds && !ours; k++)
-			if (cn_ids_has(&in->plan.osds, j->osds[k].id)) {
+		for (size_t k = 0; k < j->n_osds && !ours; k++) {
+			const struct cn_osd *o = cn_osdmap_osd(&in->inv.osdmap, j->osds[k].id);
+
+			if (o && strcmp(o->uuid, j->osds[k].uuid) == 0 && cn_ids_has(&in->plan.osds, o->id)) {
 				cn_error_set(err, CN_REFUSED, EBUSY, "osd.%d is being drained by cephnode pid %lld on %s (drain of %s, %s)",
 					     j->osds[k].id, (long long)j->owner.pid, j->owner.host, j->node, cn_phase_name(j->phase));
 				cn_error_hint(err, "watch it: cephnode status --watch");
 				return -EBUSY;
 			}
+		}
 	}
 	return 0;
 }
@@ -89,22 +92,51 @@ static int first_changes(struct cn_run *run, struct cn_error *err)
 	return r;
 }
 
-/* What a window that ends badly leaves: after a refusal nothing, else at least no flags. */
-static void clean_up(struct cn_run *run, const struct cn_error *why)
+/* What a window that ends badly leaves: after a refusal nothing, else at least no flags. Without the lease nothing may be touched any
+ * more: then the guard, or the next cephnode, puts the flags back. */
+static void clean_up(struct cn_run *run, struct cn_error *why)
 {
 	_cleanup_error_ struct cn_error err = {};
+	int r = 0;
 
-	if (why->code == CN_REFUSED && run->drains[0].journal.loaded && cn_undo_hold(run, &err) < 0)
-		cn_run_warning(run, "could not take everything back: %s; run cephnode cancel", err.message);
-	if (!run->undone && run->drains[0].journal.flags_set.n && cn_release_flags(run, &err) < 0)
-		cn_run_warning(run, "could not put the flags back: %s; the guard process goes on trying", err.message);
+	run->finishing = true;
+	if (why->code == CN_REFUSED && run->drains[0].journal.loaded) {
+		r = cn_undo_hold(run, &err);
+		if (r < 0) {
+			cn_error_set(why, CN_FAILED, EIO, "the forecast refuses, and not everything could be taken back: %s", err.message);
+			cn_error_hint(why, "run: cephnode cancel %s", run->node);
+		}
+	} else if (run->drains[0].journal.flags_set.n && cn_may_change(run, NULL) == 0) {
+		r = cn_release_flags(run, &err);
+		if (r == 0) {
+			cn_strv_release(&run->drains[0].journal.flags_set);
+			r = cn_save_all(run, cn_run_phase(run), &err);
+		}
+		if (r < 0)
+			cn_run_warning(run, "could not put the flags back: %s; the guard process goes on trying", err.message);
+	}
+	run->finishing = false;
 }
 
-/* A refusal must not leave behind even where the lock lives. */
+/* A refusal leaves nothing behind, not even where the lock lives. */
 static void forget_pool(struct cn_run *run)
 {
-	if (run->pool_recorded_by_us && run->decision && cn_may_change(run, NULL) == 0)
+	if (run->pool_recorded_by_us && run->decision && cn_lease_may_change(run->decision, NULL) == 0)
 		cn_config_key_rm(run->c, CN_LOCK_KEY, NULL);
+}
+
+/* A journal that has recorded what was there before a change never goes back to `check`: from there it would be recorded anew. */
+static int save_begin(struct cn_run *run, struct cn_error *err)
+{
+	int r = cn_may_change(run, err);
+
+	for (size_t i = 0; i < run->n && r == 0; i++) {
+		struct cn_journal *j = &run->drains[i].journal;
+
+		j->phase = j->phase < CN_PHASE_HOLD ? CN_PHASE_CHECK : CN_PHASE_HOLD;
+		r = cn_journal_save(run->c, j, run->clock, err);
+	}
+	return r;
 }
 
 static int first_window(struct cn_run *run, struct cn_intake *in, struct cn_error *err)
@@ -113,13 +145,15 @@ static int first_window(struct cn_run *run, struct cn_intake *in, struct cn_erro
 
 	if (r < 0)
 		return r;
-	r = check(run, in, err);
+	r = cn_check_journals(run, err); /* a cancel may have come while the question stood */
+	if (r == 0)
+		r = check(run, in, err);
 	if (r == 0) {
-		cn_intake_add_new(run, in);
+		cn_intake_begin(run, in);
 		r = cn_intake_own(run, err);
 	}
 	if (r == 0)
-		r = cn_save_all(run, CN_PHASE_CHECK, err);
+		r = save_begin(run, err);
 	if (r == 0) {
 		r = first_changes(run, err);
 		if (r < 0)
@@ -149,7 +183,7 @@ static int reweight_after_out(struct cn_run *run, struct cn_error *err)
 
 static int wait_and_prove(struct cn_run *run, struct cn_error *err)
 {
-	enum cn_phase phase = run->drains[0].journal.phase;
+	enum cn_phase phase = cn_run_phase(run);
 	int r = 0;
 
 	if (phase < CN_PHASE_STOP) {
@@ -168,7 +202,7 @@ static int remove_steps(struct cn_run *run, struct cn_error *err)
 {
 	int r = cn_gate(run, run->weights_zero, err);
 
-	if (r == 0 && run->drains[0].journal.phase < CN_PHASE_SWEEP) {
+	if (r == 0 && cn_run_phase(run) < CN_PHASE_SWEEP) {
 		if (!run->method_out)
 			r = cn_step_out(run, err);
 		if (r == 0)
@@ -203,56 +237,61 @@ static int second_window(struct cn_run *run, struct cn_error *err)
 }
 
 /* A drain that has passed `release` is taken over as it is. */
-static int claim(struct cn_run *run, struct cn_error *err)
+static int claim(struct cn_run *run, struct cn_intake *in _unused_, struct cn_error *err)
 {
-	enum cn_phase phase = run->drains[0].journal.phase;
 	int r = cn_window_open(run, err);
 
 	if (r < 0)
 		return r;
 	r = cn_check_journals(run, err);
-	for (size_t i = 0; i < run->n && r == 0; i++) {
-		run->drains[i].journal.keep = run->keep;
+	for (size_t i = 0; i < run->n && r == 0; i++) /* the new owner */
 		r = cn_journal_save(run->c, &run->drains[i].journal, run->clock, err);
-	}
-	/* another hand's weight since then: the operator asks again to drain, so it goes to 0 again, under the lock */
-	if (r == 0 && phase < CN_PHASE_OUT && !run->method_out && cn_check_weights(run, NULL) == -EREMCHG) {
-		r = cn_step_reweight(run, err);
-		if (r == 0)
-			r = cn_save_all(run, CN_PHASE_WAIT, err);
-	}
 	cn_window_close(run);
 	return r;
 }
 
-static bool needs_first_window(const struct cn_run *run, const struct cn_intake *in)
+static int begin(struct cn_run *run, struct cn_intake *in, struct cn_error *err)
 {
-	bool needs = in->specs.n > 0;
+	int (*how)(struct cn_run *, struct cn_intake *, struct cn_error *) = in->specs.n ? first_window : claim;
+	int r = how(run, in, err);
 
-	for (size_t i = 0; i < run->n; i++)
-		needs |= run->drains[i].journal.phase < CN_PHASE_WAIT;
-	return needs;
+	for (int tries = 1; r == -ESTALE && tries < TRIES; tries++) {
+		cn_run_warning(run, "%s; starting over", err->message);
+		cn_error_release(err);
+		r = how(run, in, err);
+	}
+	return r;
+}
+
+/* What makes the second window worth another try: the lease ran out, a PG came unclean between proof and lock, or other drains hold
+ * the lock for long. */
+static bool worth_another_look(int r, const struct cn_error *err)
+{
+	return r == -EAGAIN || r == -ESTALE || (r == -EBUSY && err->code == CN_TIMEOUT);
 }
 
 static int whole_procedure(struct cn_run *run, struct cn_intake *in, struct cn_error *err)
 {
-	int r;
+	struct cn_patience patience = {};
+	int r = begin(run, in, err);
 
-	r = needs_first_window(run, in) ? first_window(run, in, err) : claim(run, err);
-	for (int tries = 1; r == -ESTALE && err->errnum == ESTALE && tries < TRIES; tries++) {
-		cn_run_warning(run, "%s; starting over", err->message);
-		r = first_window(run, in, err);
-	}
-	for (int tries = 0; r == 0; tries++) {
-		if (run->drains[0].journal.phase < CN_PHASE_SWEEP)
+	if (r < 0)
+		return r;
+	for (;;) {
+		_cleanup_free_ char *why = NULL;
+
+		if (cn_run_phase(run) < CN_PHASE_SWEEP)
 			r = wait_and_prove(run, err);
 		if (r == 0)
 			r = second_window(run, err);
-		if (r == 0 || tries >= TRIES || (r != -EAGAIN && r != -ESTALE))
+		if (r == 0 || !worth_another_look(r, err))
 			break;
-		cn_run_warning(run, "%s; looking again", err->message);
+		why = cn_strdup(err->message);
+		cn_run_warning(run, "%s; looking again", why);
 		cn_error_release(err);
-		r = 0;
+		r = cn_patience_check(run, &patience, 0, 0, why, err);
+		if (r < 0)
+			break;
 	}
 	if (r == 0 && run->leftovers.n)
 		r = cn_error_set(err, CN_PARTIAL, ENOTEMPTY, "removed, but the audit found: %s", run->leftovers.v[0]);
@@ -265,13 +304,19 @@ static int confirm(struct cn_run *run, struct cn_error *err)
 
 	if (r == -EINTR)
 		return cn_error_interrupted(err);
-	return r < 0 ? cn_error_set(err, CN_FAILED, ECANCELED, "not confirmed, nothing was changed") : 0;
+	return r < 0 ? cn_error_set(err, CN_REFUSED, ECANCELED, "not confirmed, nothing was changed") : 0;
 }
 
-static int drain_names(struct cn_run *run, const char *const *names, size_t n, struct cn_error *err)
+/* finish_only: a drain that was kept is finished, and nothing is begun. */
+static int drain_names(struct cn_run *run, const char *const *names, size_t n, bool finish_only, struct cn_error *err)
 {
 	struct cn_intake in = {};
 	int r = cn_intake_sort(run, names, n, &in, err);
+
+	if (r == 0 && finish_only && in.specs.n) {
+		r = cn_error_set(err, CN_REFUSED, EPERM, "%s is not drained", run->node);
+		cn_error_hint(err, "drain it: cephnode drain %s", run->node);
+	}
 
 	if (r == 0 && run->n == 0 && in.specs.n == 0) {
 		cn_run_warning(run, "nothing left to do: cephnode has removed %s already", run->node);
@@ -296,27 +341,29 @@ int cn_drain_run(struct cn_drain_context *ctx, const char *const *names, size_t 
 	int r;
 
 	cn_call_begin(&run, ctx, names, n);
-	r = drain_names(&run, names, n, err);
+	r = drain_names(&run, names, n, false, err);
 	return cn_call_end(&run, r, err, run.keep && run.n ? "drained" : "removed");
 }
 
 int cn_drain_remove(struct cn_drain_context *ctx, const char *name, struct cn_error *err)
 {
-	const struct cn_journal *j = NULL;
+	struct cn_journal *j = NULL;
 	struct cn_run run;
 	int r;
 
 	cn_call_begin(&run, ctx, &name, 1);
 	run.keep = false;
-	r = cn_call_find(&run, name, err);
-	if (r == 0)
-		j = cn_call_match(&run.others, name);
-	if (j && (j->phase == CN_PHASE_CANCELLED || (j->phase < CN_PHASE_DRAINED && j->phase >= CN_PHASE_LOCK))) {
+	r = cn_call_find(&run, name, &j, err);
+	if (r == 0 && (j->phase == CN_PHASE_CANCELLED || j->phase < CN_PHASE_DRAINED)) {
 		r = cn_error_set(err, CN_REFUSED, EPERM, "%s is not drained (%s)", j->node, cn_phase_name(j->phase));
 		cn_error_hint(err, "drain it: cephnode drain %s", j->node);
 	}
-	cn_journals_release(&run.others);
-	if (r == 0)
-		r = drain_names(&run, &name, 1, err);
+	if (r == 0) {
+		_cleanup_free_ char *node = cn_strdup(cn_journal_is_tombstone(j) ? name : j->spec);
+		const char *names[] = {node};
+
+		cn_journals_release(&run.others);
+		r = drain_names(&run, names, 1, true, err);
+	}
 	return cn_call_end(&run, r, err, "removed");
 }

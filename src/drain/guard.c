@@ -20,19 +20,22 @@ struct cn_guard {
 	unsigned connect_timeout_s;
 };
 
-/* One message is one packet: "arm FLAG,FLAG", "disarm"; the answer "ok" or the reason why not. */
-static void unset_all(struct cn_cluster *c, const char *list)
+/* One message is one packet: "arm ID FLAG,FLAG", "disarm", answered with "ok" or the reason why not; "keep" has no answer. */
+static void unset_all(struct cn_cluster *c, const char *text)
 {
+	_cleanup_free_ char *key = cn_asprintf(CN_GUARD_PREFIX "%.*s", (int)strcspn(text, " "), text);
+	const char *list = text + strcspn(text, " ");
 	struct cn_strv flags = {};
 
-	cn_strv_split(&flags, list, ",");
+	cn_strv_split(&flags, list, " ,");
 	for (size_t i = 0; i < flags.n; i++)
 		for (int tries = 0; tries < 10 && cn_osd_unset(c, flags.v[i], NULL) < 0; tries++)
 			poll(NULL, 0, 1000); /* no quorum just now */
+	cn_config_key_set(c, key, "released", NULL);
 	cn_strv_release(&flags);
 }
 
-/* Waits for the parent's next word: >0 its length, 0 the parent is gone, -ETIME the hold has lasted too long. */
+/* Waits for the parent's next word: >0 its length, 0 the parent is gone, -ETIME it has been silent for too long. */
 static ssize_t next_message(int fd, char *buf, bool armed)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -40,7 +43,7 @@ static ssize_t next_message(int fd, char *buf, bool armed)
 	int r;
 
 	do
-		r = poll(&p, 1, armed ? CN_HOLD_MAX_S * 1000 : -1);
+		r = poll(&p, 1, armed ? CN_GUARD_SILENCE_S * 1000 : -1);
 	while (r < 0 && errno == EINTR);
 	if (r == 0)
 		return -ETIME;
@@ -76,7 +79,7 @@ static void watch(int fd, const struct cn_cluster_config *config)
 				snprintf(flags, sizeof(flags), "%s", buf + 4);
 				answer(fd, "ok");
 			}
-		} else {
+		} else if (strcmp(buf, "disarm") == 0) {
 			flags[0] = '\0';
 			answer(fd, "ok");
 		}
@@ -149,9 +152,9 @@ static int talk(struct cn_guard *g, const char *text, char *buf)
 	return 0;
 }
 
-int cn_guard_arm(struct cn_guard *g, const struct cn_strv *flags, struct cn_error *err)
+int cn_guard_arm(struct cn_guard *g, const char *drain_id, const struct cn_strv *flags, struct cn_error *err)
 {
-	_cleanup_free_ char *list = cn_strv_join(flags, ","), *text = cn_asprintf("arm %s", list);
+	_cleanup_free_ char *list = cn_strv_join(flags, ","), *text = cn_asprintf("arm %s %s", drain_id, list);
 	char buf[MESSAGE_SIZE];
 	int r;
 
@@ -163,6 +166,12 @@ int cn_guard_arm(struct cn_guard *g, const struct cn_strv *flags, struct cn_erro
 	if (strcmp(buf, "ok") != 0)
 		return cn_error_set(err, CN_FAILED, EIO, "the guard process: %s", buf);
 	return 0;
+}
+
+void cn_guard_keep(struct cn_guard *g)
+{
+	if (g && send(g->fd, "keep", 4, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		return; /* no guard any more: disarm will tell */
 }
 
 void cn_guard_disarm(struct cn_guard *g)

@@ -12,7 +12,8 @@ bool cn_health_never_acceptable(const char *code)
 	for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
 		if (strcmp(code, codes[i]) == 0)
 			return true;
-	return len > 5 && strcmp(code + len - 5, "_FULL") == 0; /* OSD_FULL, POOL_FULL, PG_BACKFILL_FULL, PG_RECOVERY_FULL */
+	/* OSD_FULL, POOL_FULL, PG_BACKFILL_FULL, PG_RECOVERY_FULL; CACHE_POOL_NEAR_FULL is only a warning */
+	return len > 5 && strcmp(code + len - 5, "_FULL") == 0 && !strstr(code, "NEAR_FULL");
 }
 
 static bool is_one_of(const char *code, const char *const *codes)
@@ -53,36 +54,41 @@ static bool any_own_down(const struct cn_health_context *ctx)
 static bool other_drain_moves(const struct cn_health_context *ctx)
 {
 	for (size_t k = 0; k < ctx->journals->n; k++)
-		if (!cn_journal_is_tombstone(&ctx->journals->v[k]) && ctx->journals->v[k].phase >= CN_PHASE_REWEIGHT)
+		if (ctx->journals->v[k].phase >= CN_PHASE_REWEIGHT && ctx->journals->v[k].phase < CN_PHASE_DRAINED)
 			return true;
 	return false;
 }
 
-/* All flags that health complains of were set by a drain. */
-static bool flags_are_ours(const struct cn_health_context *ctx)
+/* All flags that health complains of ("norecover,noscrub flag(s) set") are held by a drain just now. */
+static bool flags_are_ours(const char *summary, const struct cn_health_context *ctx)
 {
-	static const char *const watched[] = {"pauserd", "pausewr", "noup", "nodown", "noout", "noin", "nobackfill", "norecover",
-					      "noscrub", "nodeep-scrub", "notieragent", "norebalance", "nosnaptrim"};
+	_cleanup_free_ char *names = cn_strndup(summary, strcspn(summary, " "));
+	_cleanup_(cn_strv_release) struct cn_strv flags = {};
 
-	for (size_t i = 0; i < ARRAY_SIZE(watched); i++) {
-		bool ours = !cn_strv_has(&ctx->osdmap->flags, watched[i]);
+	cn_strv_split(&flags, names, ",");
+	for (size_t i = 0; i < flags.n; i++) {
+		bool ours = false;
 
 		for (size_t k = 0; k < ctx->journals->n && !ours; k++)
-			ours = cn_strv_has(&ctx->journals->v[k].flags_set, watched[i]);
+			ours = ctx->journals->v[k].phase >= CN_PHASE_HOLD && ctx->journals->v[k].phase <= CN_PHASE_RELEASE &&
+			       cn_strv_has(&ctx->journals->v[k].flags_set, flags.v[i]);
 		if (!ours)
 			return false;
 	}
-	return true;
+	return flags.n;
 }
 
-static bool explained(const char *code, const struct cn_health_context *ctx)
+static bool explained(const struct cn_health_check *check, const struct cn_health_context *ctx)
 {
-	static const char *const of_moving[] = {"PG_DEGRADED", "PG_AVAILABILITY", "OBJECT_MISPLACED", "PG_NOT_SCRUBBED",
-						"PG_NOT_DEEP_SCRUBBED", NULL};
+	const char *code = check->code;
+	static const char *const of_moving[] = {"PG_DEGRADED", "OBJECT_MISPLACED", "PG_NOT_SCRUBBED", "PG_NOT_DEEP_SCRUBBED", NULL};
+	static const char *const of_fill[] = {"OSD_NEARFULL", "POOL_NEARFULL", NULL}; /* the plan warned of them */
 	static const char *const of_down[] = {"OSD_DOWN", "OSD_HOST_DOWN", "OSD_CHASSIS_DOWN", "OSD_RACK_DOWN", "OSD_ROOT_DOWN", NULL};
 
 	if (strcmp(code, "OSDMAP_FLAGS") == 0)
-		return flags_are_ours(ctx);
+		return flags_are_ours(check->summary, ctx);
+	if (is_one_of(code, of_fill))
+		return ctx->moving;
 	if (is_one_of(code, of_down))
 		return down_osds_are_explained(ctx);
 	if (is_one_of(code, of_moving))
@@ -98,7 +104,7 @@ void cn_health_judge(const struct cn_health *h, const struct cn_health_context *
 		bool never = cn_health_never_acceptable(check->code);
 
 		/* a mute is the operator's word that it does not count; damage counts all the same */
-		if (!never && (check->muted || cn_strv_has(ctx->accept, check->code) || explained(check->code, ctx)))
+		if (!never && (check->muted || cn_strv_has(ctx->accept, check->code) || explained(check, ctx)))
 			continue;
 		cn_strv_addf(ret, "%s: %s", check->code, check->summary);
 		*ret_never |= never;

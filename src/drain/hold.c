@@ -63,14 +63,12 @@ int cn_step_hold(struct cn_run *run, struct cn_error *err)
 	for (size_t i = 0; i < ARRAY_SIZE(hold_flags); i++)
 		if (!cn_strv_has(&m.flags, hold_flags[i]))
 			cn_strv_add(&flags, hold_flags[i]);
-	for (size_t i = 0; i < run->n; i++) {
-		cn_strv_release(&run->drains[i].journal.flags_set);
-		for (size_t k = 0; k < flags.n; k++)
-			cn_strv_add(&run->drains[i].journal.flags_set, flags.v[k]);
-	}
+	for (size_t k = 0; k < flags.n; k++) /* one journal knows them: they are put back once */
+		cn_strv_add(&run->drains[0].journal.flags_set, flags.v[k]);
 	r = cn_save_all(run, CN_PHASE_HOLD, err);
 	if (r == 0 && flags.n)
-		r = cn_guard_arm(run->ctx->guard, &flags, err);
+		r = cn_guard_arm(run->ctx->guard, run->drains[0].journal.id, &flags, err);
+	run->armed = r == 0 && flags.n;
 	if (r == 0)
 		r = cn_may_change(run, err);
 	if (r == 0 && flags.n)
@@ -92,6 +90,8 @@ static void one_weight(void *arg, size_t i)
 {
 	struct weight_job *job = arg;
 
+	if (cn_may_change(job->run, &job->errors[i]) < 0)
+		return;
 	if (i < job->subtrees.n)
 		cn_crush_reweight_subtree(job->run->c, job->subtrees.v[i], 0, &job->errors[i]);
 	else
@@ -124,13 +124,13 @@ static void sort_out(const struct cn_crush *crush, const struct cn_ids *osds, st
 	}
 }
 
-static int send_weights(struct cn_run *run, struct weight_job *job, struct cn_error *err)
+static int send_weights(struct weight_job *job, struct cn_error *err)
 {
 	size_t n = job->subtrees.n + job->osds.n;
-	int r = n ? cn_may_change(run, err) : 0;
+	int r = 0;
 
-	if (r < 0 || n == 0)
-		return r;
+	if (n == 0)
+		return 0;
 	job->errors = cn_calloc(n, sizeof(*job->errors));
 	cn_parallel(n, CN_THREADS, one_weight, job);
 	for (size_t i = 0; i < n; i++) {
@@ -146,23 +146,19 @@ static int send_weights(struct cn_run *run, struct weight_job *job, struct cn_er
 
 /* A journal of an earlier run knows the weights from before; what is neither that nor 0 came from another hand since. The operator
  * has asked again to drain, so that weight is the one to go back to: written down before it is changed. */
-static int take_in_other_weights(struct cn_run *run, const struct cn_crush *crush)
+static void take_in_other_weights(struct cn_run *run, const struct cn_crush *crush, const struct cn_ids *osds)
 {
-	int changed = 0;
-
 	for (size_t i = 0; i < run->n; i++)
 		for (size_t k = 0; k < run->drains[i].journal.n_osds; k++) {
 			struct cn_journal_osd *rec = &run->drains[i].journal.osds[k];
 			uint32_t now = cn_crush_weight(crush, rec->id, NULL);
 
-			if (now == 0 || now == rec->crush_weight)
+			if (now == 0 || now == rec->crush_weight || !cn_ids_has(osds, rec->id))
 				continue;
 			cn_run_warning(run, "osd.%d: another hand set its CRUSH weight to %.5f; cancel will go back to that", rec->id,
 				       now / (double)CN_WEIGHT_ONE);
 			rec->crush_weight = now;
-			changed++;
 		}
-	return changed;
 }
 
 static int verify_weights(struct cn_run *run, const struct cn_ids *osds, struct cn_error *err)
@@ -191,12 +187,15 @@ int cn_step_reweight(struct cn_run *run, struct cn_error *err)
 		r = cn_crush_get(run->c, &crush, err);
 	if (r == 0) {
 		cn_run_osds(run, &before, &osds);
-		take_in_other_weights(run, &crush);
+		take_in_other_weights(run, &crush, &osds);
 		r = cn_save_all(run, CN_PHASE_REWEIGHT, err);
+		cn_crush_release(&crush);
 	}
+	if (r == 0) /* anew: an OSD may have been created below the host meanwhile, and must not be taken along */
+		r = cn_crush_get(run->c, &crush, err);
 	if (r == 0) {
 		sort_out(&crush, &osds, &job);
-		r = send_weights(run, &job, err);
+		r = send_weights(&job, err);
 	}
 	if (r == 0)
 		r = verify_weights(run, &osds, err);
@@ -290,8 +289,10 @@ int cn_release_flags(struct cn_run *run, struct cn_error *err)
 
 	if (flags->n)
 		r = change_flags(run, flags, false, err);
-	if (r == 0)
+	if (r == 0 && run->armed) {
 		cn_guard_disarm(run->ctx->guard);
+		run->armed = false;
+	}
 	return r;
 }
 
@@ -302,9 +303,11 @@ int cn_step_release(struct cn_run *run, struct cn_error *err)
 	cn_step_begin(run, "release");
 	r = cn_save_all(run, CN_PHASE_RELEASE, err);
 	if (r == 0)
+		r = cn_may_change(run, err);
+	if (r == 0)
 		r = cn_release_flags(run, err);
-	for (size_t i = 0; i < run->n && r == 0; i++)
-		cn_strv_release(&run->drains[i].journal.flags_set);
+	if (r == 0)
+		cn_strv_release(&run->drains[0].journal.flags_set);
 	if (r == 0)
 		r = cn_save_all(run, CN_PHASE_WAIT, err);
 	if (r < 0)
@@ -316,14 +319,25 @@ int cn_step_release(struct cn_run *run, struct cn_error *err)
 int cn_undo_hold(struct cn_run *run, struct cn_error *err)
 {
 	_cleanup_(cn_strv_release) struct cn_strv foreign = {};
-	int r = cn_restore_weights(run, &foreign, err);
+	int r = cn_restore_weights(run, true, &foreign, err);
 
+	for (size_t i = 0; i < foreign.n; i++)
+		cn_run_warning(run, "not undone: %s", foreign.v[i]);
+	if (r == 0)
+		r = cn_may_change(run, err);
 	if (r == 0)
 		r = cn_release_flags(run, err);
-	for (size_t i = 0; i < run->n && r == 0; i++)
-		r = cn_journal_erase(run->c, &run->drains[i].journal, err);
-	if (r == 0 && run->pool_recorded_by_us)
-		r = cn_config_key_rm(run->c, CN_LOCK_KEY, err);
-	run->undone = r == 0;
+	if (r == 0)
+		cn_strv_release(&run->drains[0].journal.flags_set);
+	for (size_t i = 0; i < run->n && r == 0; i++) {
+		struct cn_drain *d = &run->drains[i];
+
+		if (d->begun_at < CN_PHASE_WAIT) {
+			r = cn_journal_erase(run->c, &d->journal, err);
+		} else { /* it was under way before this call, and still is */
+			d->journal.phase = CN_PHASE_WAIT;
+			r = cn_journal_save(run->c, &d->journal, run->clock, err);
+		}
+	}
 	return r;
 }

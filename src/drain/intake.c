@@ -7,19 +7,18 @@
 
 #define PASSING_MS 15000 /* PGs that peer, as behind another drain's begin, need statistics of two rounds to be seen active again */
 
+static struct cn_journal *add_drain(struct cn_run *run, enum cn_phase begun_at)
+{
+	run->drains[run->n] = (struct cn_drain){.begun_at = begun_at};
+	return &run->drains[run->n++].journal;
+}
+
 static bool in_run(const struct cn_run *run, const char *id)
 {
 	for (size_t i = 0; i < run->n; i++)
 		if (strcmp(run->drains[i].journal.id, id) == 0)
 			return true;
 	return false;
-}
-
-static struct cn_journal *add_drain(struct cn_run *run)
-{
-	run->drains = cn_realloc(run->drains, run->n + 1, sizeof(*run->drains));
-	run->drains[run->n] = (struct cn_drain){};
-	return &run->drains[run->n++].journal;
 }
 
 static int resume(struct cn_run *run, const struct cn_journal *j, struct cn_intake *in, struct cn_error *err)
@@ -31,24 +30,10 @@ static int resume(struct cn_run *run, const struct cn_journal *j, struct cn_inta
 		cn_error_hint(err, "let that end first: cephnode cancel %s", j->node);
 		return -EBUSY;
 	}
-	cn_journal_copy(j, add_drain(run));
+	cn_journal_copy(j, add_drain(run, j->phase));
 	if (j->phase < CN_PHASE_WAIT)
 		cn_strv_add(&in->specs, j->spec);
 	return 0;
-}
-
-/* A node that cephnode removed and that is not there any more: nothing left to do. */
-static bool is_gone(struct cn_run *run, const char *name, const struct cn_journal *tombstone)
-{
-	const char *names[] = {name};
-	_cleanup_(cn_inventory_release) struct cn_inventory inv = {};
-	struct cn_error err = {};
-	bool gone = false;
-
-	if (tombstone && tombstone->phase == CN_PHASE_DONE)
-		gone = cn_inventory_discover(run->c, names, 1, false, &inv, &err) == -ENOENT && err.code == CN_NOT_FOUND;
-	cn_error_release(&err);
-	return gone;
 }
 
 /* The nodes' OSDs may stand in a journal under another name of the node: the same set is the same drain, a part of it is not. */
@@ -84,106 +69,161 @@ static int match_by_osds(struct cn_run *run, const struct cn_inventory *inv, con
 	return 0;
 }
 
-static bool has_spec(const struct cn_run *run, const char *spec)
+static struct cn_drain *drain_of_spec(struct cn_run *run, const char *spec)
 {
 	for (size_t i = 0; i < run->n; i++)
 		if (strcmp(run->drains[i].journal.spec, spec) == 0)
-			return true;
-	return false;
+			return &run->drains[i];
+	return NULL;
 }
 
-/* New names, by what stands there now. */
-static int sort_fresh(struct cn_run *run, const struct cn_strv *fresh, struct cn_intake *in, struct cn_error *err)
+/* The node is not there (any more): a drain that has purged all of it and is not done, or a node that cephnode has removed. */
+static int sort_absent(struct cn_run *run, const char *name, struct cn_intake *in, struct cn_error *err)
+{
+	struct cn_error e = {};
+	struct cn_journal *j;
+	int r = cn_call_match(&run->others, name, &j, &e);
+
+	if (r == 0 && j && !cn_journal_is_tombstone(j)) {
+		cn_error_release(err);
+		return resume(run, j, in, err);
+	}
+	if (r == 0 && j && j->phase == CN_PHASE_DONE) {
+		cn_error_release(err);
+		in->already_removed++;
+		return 0;
+	}
+	if (r < 0)
+		cn_error_move(err, &e);
+	return -err->errnum;
+}
+
+/* A name that no unfinished drain was begun with: by what stands there now. */
+static int sort_fresh(struct cn_run *run, const char *name, struct cn_intake *in, struct cn_error *err)
 {
 	_cleanup_(cn_inventory_release) struct cn_inventory inv = {};
-	int r;
+	struct cn_journal *j;
+	int r = cn_inventory_discover(run->c, &name, 1, false, &inv, err);
 
-	if (fresh->n == 0)
-		return 0;
-	r = cn_inventory_discover(run->c, (const char *const *)fresh->v, fresh->n, false, &inv, err);
-	for (size_t i = 0; i < inv.n_nodes && r == 0; i++) {
-		struct cn_journal *j;
-
-		r = match_by_osds(run, &inv, &inv.nodes[i], &j, err);
-		if (r == 0 && j)
-			r = resume(run, j, in, err);
-		else if (r == 0)
-			cn_strv_add(&in->specs, fresh->v[i]);
-	}
+	if (r < 0)
+		return err->code == CN_NOT_FOUND ? sort_absent(run, name, in, err) : r;
+	r = match_by_osds(run, &inv, &inv.nodes[0], &j, err);
+	if (r == 0 && j)
+		return resume(run, j, in, err);
+	if (r == 0)
+		cn_strv_add(&in->specs, name);
 	return r;
 }
 
 /* Nodes are moved together, but one whose OSDs are already being removed cannot go back to the first window with the others. */
 static int check_mixture(const struct cn_run *run, const struct cn_intake *in, struct cn_error *err)
 {
+	const struct cn_journal *late = NULL;
+	bool early = in->specs.n > 0, methods = false;
+
 	for (size_t i = 0; i < run->n; i++) {
 		const struct cn_journal *j = &run->drains[i].journal;
 
-		if (j->phase < CN_PHASE_OUT || (run->n == 1 && in->specs.n == 0))
-			continue;
-		cn_error_set(err, CN_REFUSED, EBUSY, "%s is about to be removed (%s)", j->node, cn_phase_name(j->phase));
-		cn_error_hint(err, "finish it by itself first: cephnode drain %s", j->node);
-		return -EBUSY;
+		if (j->phase >= CN_PHASE_OUT)
+			late = j;
+		else
+			early = true;
+		methods |= j->method_out != run->drains[0].journal.method_out;
 	}
-	return 0;
+	if (methods)
+		return cn_error_set(err, CN_REFUSED, EBUSY, "the drains were begun with different methods: finish each by itself");
+	if (!late || !early)
+		return 0;
+	cn_error_set(err, CN_REFUSED, EBUSY, "%s is about to be removed (%s)", late->node, cn_phase_name(late->phase));
+	cn_error_hint(err, "finish it by itself first: cephnode drain %s", late->node);
+	return -EBUSY;
 }
 
-static int resolve_accept(struct cn_run *run, struct cn_error *err)
+/* "existing" is what stood when the drain began, also for who resumes it: what came since counts. */
+int cn_intake_accept(struct cn_run *run, struct cn_error *err)
 {
 	const struct cn_strv *accept = &run->ctx->options->accept;
 	_cleanup_(cn_health_release) struct cn_health h = {};
+	bool existing = cn_strv_has(accept, "existing");
 	int r = 0;
 
 	for (size_t i = 0; i < accept->n; i++)
 		cn_strv_add(&run->accept, accept->v[i]);
-	if (cn_strv_has(accept, "existing"))
+	for (size_t i = 0; i < run->n && existing; i++)
+		for (size_t k = 0; k < run->drains[i].journal.accepted.n; k++)
+			cn_strv_add(&run->accept, run->drains[i].journal.accepted.v[k]);
+	if (existing && run->n == 0)
 		r = cn_health_get(run->c, &h, err);
 	for (size_t i = 0; i < h.n_checks; i++)
 		cn_strv_add(&run->accept, h.checks[i].code);
 	return r;
 }
 
-int cn_intake_sort(struct cn_run *run, const char *const *names, size_t n, struct cn_intake *in, struct cn_error *err)
+/* A weight that another hand has given back since: PGs have come to the OSD, so the drain begins anew, with hold and forecast. */
+static int check_given_back(struct cn_run *run, struct cn_intake *in, struct cn_error *err)
 {
-	_cleanup_(cn_strv_release) struct cn_strv fresh = {};
-	int r = cn_journals_load(run->c, &run->others, err);
+	int r;
 
-	if (r == 0)
-		r = resolve_accept(run, err);
-	for (size_t i = 0; i < n && r == 0; i++) {
-		const struct cn_journal *j = cn_call_match(&run->others, names[i]);
+	if (run->n == 0 || !run->weights_zero || cn_run_phase(run) >= CN_PHASE_OUT)
+		return 0;
+	r = cn_check_weights(run, err);
+	if (r != -EREMCHG)
+		return r;
+	cn_run_warning(run, "%s; moving it away again", err->message);
+	cn_error_release(err);
+	for (size_t i = 0; i < run->n; i++)
+		if (!cn_strv_has(&in->specs, run->drains[i].journal.spec))
+			cn_strv_add(&in->specs, run->drains[i].journal.spec);
+	run->weights_zero = false;
+	return 0;
+}
 
-		if (j && !cn_journal_is_tombstone(j))
-			r = resume(run, j, in, err);
-		else if (is_gone(run, names[i], j))
-			in->already_removed++;
-		else
-			cn_strv_add(&fresh, names[i]);
-	}
-	if (r == 0)
-		r = sort_fresh(run, &fresh, in, err);
-	if (r == 0)
-		r = check_mixture(run, in, err);
-	for (size_t i = 0; i < run->n && r == 0; i++) {
+static void take_over(struct cn_run *run)
+{
+	for (size_t i = 0; i < run->n; i++) {
 		const struct cn_journal *j = &run->drains[i].journal;
 
 		run->method_out = j->method_out;
 		run->bytes_total += j->bytes_total;
-		run->bytes_left = run->bytes_total;
-		if (j->phase >= CN_PHASE_WAIT && !j->method_out)
-			run->weights_zero = true;
+	}
+	run->bytes_left = run->bytes_total;
+	run->weights_zero = run->n && cn_run_phase(run) >= CN_PHASE_WAIT && !run->method_out;
+}
+
+int cn_intake_sort(struct cn_run *run, const char *const *names, size_t n, struct cn_intake *in, struct cn_error *err)
+{
+	int r = cn_journals_load(run->c, &run->others, err);
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		struct cn_journal *named = NULL;
+
+		for (size_t k = 0; k < run->others.n; k++)
+			if (!cn_journal_is_tombstone(&run->others.v[k]) && cn_journal_is_named(&run->others.v[k], names[i]))
+				named = &run->others.v[k];
+		r = named ? resume(run, named, in, err) : sort_fresh(run, names[i], in, err);
+	}
+	if (r == 0)
+		r = check_mixture(run, in, err);
+	if (r == 0)
+		r = cn_intake_accept(run, err);
+	if (r == 0) {
+		take_over(run);
+		r = check_given_back(run, in, err);
 	}
 	return r;
 }
 
 static int plan_once(struct cn_run *run, struct cn_intake *in, struct cn_error *err)
 {
+	_cleanup_(cn_journals_release) struct cn_journals now = {};
 	int r;
 
 	cn_inventory_release(&in->inv);
 	cn_plan_release(&in->plan);
 	r = cn_inventory_discover(run->c, (const char *const *)in->specs.v, in->specs.n, true, &in->inv, err);
-	return r < 0 ? r : cn_plan_make(run->c, &in->inv, run->ctx->options, &run->others, &in->plan, err);
+	if (r == 0) /* read last: another drain may have begun a moment ago, and what it explains must not be held against us */
+		r = cn_journals_load(run->c, &now, err);
+	return r < 0 ? r : cn_plan_make(run->c, &in->inv, &run->accept, run->ctx->options->method, &now, &in->plan, err);
 }
 
 int cn_intake_plan(struct cn_run *run, struct cn_intake *in, bool tell, struct cn_error *err)
@@ -202,33 +242,88 @@ int cn_intake_plan(struct cn_run *run, struct cn_intake *in, bool tell, struct c
 		if (cn_clock_wait_ms(run->clock, 1000) < 0)
 			return cn_error_interrupted(err);
 	}
-	in->planned = true;
 	if (tell) {
+		for (size_t i = 0; i < in->plan.osds.n; i++)
+			cn_ids_add(&in->told, in->plan.osds.v[i]);
 		cn_emit(run, "plan", cn_plan_json(&in->plan));
 		for (size_t i = 0; i < in->plan.warnings.n; i++)
 			cn_run_warning(run, "%s", in->plan.warnings.v[i]);
 	}
+	for (size_t i = 0; i < in->plan.osds.n && !tell; i++)
+		if (!cn_ids_has(&in->told, in->plan.osds.v[i])) /* who agreed to the plan did not agree to this one */
+			return cn_error_set(err, CN_REFUSED, EREMCHG, "osd.%d has appeared on the node since the plan was shown",
+					    in->plan.osds.v[i]);
 	return cn_plan_verdict(&in->plan, err);
 }
 
-void cn_intake_add_new(struct cn_run *run, struct cn_intake *in)
+/* A drain that was begun before and goes through the first window (again): PGs that have come to its OSDs since are watched too, and
+ * what was recorded stays. Before its first change all of it is recorded anew. */
+static void refresh(struct cn_run *run, struct cn_drain *d, const struct cn_inventory *inv, const struct cn_node *node)
 {
+	struct cn_journal *old = &d->journal, now;
+	bool anew = old->phase < CN_PHASE_HOLD;
+	size_t n;
+	struct cn_journal_pg *pgs = cn_journal_pgs_now(old, &inv->osdmap, &n);
+
+	cn_journal_init(&now, inv, node, old->spec, run->clock);
+	if (anew) {
+		memcpy(now.id, old->id, sizeof(now.id));
+		now.generation = old->generation;
+		now.loaded = old->loaded;
+		now.had_parts = old->had_parts;
+		now.started_ms = old->started_ms;
+		now.method_out = old->method_out;
+		now.weight_sets = json_incref(old->weight_sets);
+		n = 0;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (now.n_pgs && bsearch(&pgs[i].id, now.pgs, now.n_pgs, sizeof(*now.pgs), cn_pgid_cmp))
+			continue;
+		now.pgs = cn_realloc(now.pgs, now.n_pgs + 1, sizeof(*now.pgs));
+		now.pgs[now.n_pgs++] = pgs[i];
+		qsort(now.pgs, now.n_pgs, sizeof(*now.pgs), cn_pgid_cmp);
+	}
+	free(pgs);
+	if (anew) {
+		cn_journal_release(old);
+		*old = now;
+		return;
+	}
+	free(old->pgs);
+	free(old->pools);
+	old->pgs = TAKE_PTR(now.pgs);
+	old->n_pgs = now.n_pgs;
+	old->pools = TAKE_PTR(now.pools);
+	old->n_pools = now.n_pools;
+	old->bytes_total = MAX(old->bytes_total, now.bytes_total);
+	now.n_pgs = now.n_pools = 0;
+	cn_journal_release(&now);
+}
+
+void cn_intake_begin(struct cn_run *run, struct cn_intake *in)
+{
+	run->bytes_total = 0;
 	for (size_t i = 0; i < in->inv.n_nodes; i++) {
+		struct cn_drain *d = drain_of_spec(run, in->specs.v[i]);
 		_cleanup_(cn_ids_release) struct cn_ids osds = {};
 		struct cn_journal *j;
 
-		if (has_spec(run, in->specs.v[i]))
+		if (d) {
+			refresh(run, d, &in->inv, &in->inv.nodes[i]);
 			continue;
-		j = add_drain(run);
+		}
+		j = add_drain(run, CN_PHASE_CHECK);
 		cn_journal_init(j, &in->inv, &in->inv.nodes[i], in->specs.v[i], run->clock);
 		for (size_t k = 0; k < j->n_osds; k++)
 			cn_ids_add(&osds, j->osds[k].id);
 		j->weight_sets = cn_weight_sets_record(&in->inv.crush, &in->inv.osdmap, &osds);
 		j->method_out = run->method_out;
-		j->keep = run->keep;
-		run->bytes_total += j->bytes_total;
-		run->bytes_left = run->bytes_total;
+		for (size_t k = 0; k < run->accept.n; k++)
+			cn_strv_add(&j->accepted, run->accept.v[k]);
 	}
+	for (size_t i = 0; i < run->n; i++)
+		run->bytes_total += run->drains[i].journal.bytes_total;
+	run->bytes_left = run->bytes_total;
 }
 
 static int explain_owned(const struct cn_journal *j, struct cn_error *err)
@@ -255,13 +350,14 @@ int cn_intake_own(struct cn_run *run, struct cn_error *err)
 		if (run->drains[i].own)
 			continue;
 		if (!run->pool)
-			r = cn_lease_pool(run->c, run->ctx->options->lock_pool, &run->pool, &run->pool_recorded, err);
+			r = cn_lease_pool(run->c, run->ctx->options->lock_pool, &run->pool, err);
 		if (r < 0)
 			return r;
 		cn_owner_self(&self);
-		here = j->owner.boot_id && strcmp(self.boot_id, j->owner.boot_id) == 0;
+		here = j->owner.boot_id && j->owner.pid_ns && strcmp(self.boot_id, j->owner.boot_id) == 0 &&
+		       strcmp(self.pid_ns, j->owner.pid_ns) == 0;
 		r = cn_lease_take(run->c, run->clock, run->pool, name, &j->owner, here ? 0 : wait_ms, NULL, NULL, &run->drains[i].own, err);
-		if (r == -ETIMEDOUT && err->code == CN_TIMEOUT)
+		if (r == -EBUSY)
 			return explain_owned(j, err);
 		if (r < 0)
 			return r;
@@ -277,4 +373,5 @@ void cn_intake_release(struct cn_intake *in)
 	cn_strv_release(&in->specs);
 	cn_inventory_release(&in->inv);
 	cn_plan_release(&in->plan);
+	cn_ids_release(&in->told);
 }

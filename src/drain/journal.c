@@ -38,12 +38,12 @@ static void record_osd(const struct cn_inventory *inv, const struct cn_node_osd 
 
 	*ret = (struct cn_journal_osd){
 		.id = o->osd.id,
-		.crush_weight = cn_crush_weight(&inv->crush, o->osd.id, &ret->in_tree),
+		.in_tree = parent,
+		.crush_weight = cn_crush_weight(&inv->crush, o->osd.id, NULL),
 		.reweight = o->osd.reweight,
 		.device_class = o->device_class ? cn_strdup(o->device_class) : NULL,
 		.parent = parent ? cn_strdup(parent->name) : NULL,
 	};
-	ret->in_tree = parent;
 	snprintf(ret->uuid, sizeof(ret->uuid), "%s", o->osd.uuid);
 }
 
@@ -107,6 +107,7 @@ void cn_journal_release(struct cn_journal *j)
 	cn_strv_release(&j->hosts);
 	cn_strv_release(&j->addresses);
 	cn_strv_release(&j->whole_hosts);
+	cn_strv_release(&j->accepted);
 	cn_owner_release(&j->owner);
 	for (size_t i = 0; i < j->n_osds; i++) {
 		free(j->osds[i].device_class);
@@ -163,9 +164,9 @@ static json_t *pools_json(const struct cn_journal *j)
 
 json_t *cn_journal_json(const struct cn_journal *j)
 {
-	json_t *b = json_pack("{ss,so,ss,so,so,sb,sb,sI,sI,so}", "id", j->id, "node", cn_json_string(j->node), "phase",
+	json_t *b = json_pack("{ss,so,ss,so,so,sb,sI,sI,so}", "id", j->id, "node", cn_json_string(j->node), "phase",
 			      cn_phase_name(j->phase), "hosts", cn_json_strv(&j->hosts), "addresses", cn_json_strv(&j->addresses),
-			      "method_out", j->method_out, "keep", j->keep, "started_ms", (json_int_t)j->started_ms, "updated_ms",
+			      "method_out", j->method_out, "started_ms", (json_int_t)j->started_ms, "updated_ms",
 			      (json_int_t)j->updated_ms, "owner", cn_owner_json(&j->owner));
 
 	json_object_set_new(b, "spec", cn_json_string(j->spec));
@@ -173,6 +174,7 @@ json_t *cn_journal_json(const struct cn_journal *j)
 	json_object_set_new(b, "last_error", cn_json_string(j->last_error));
 	if (cn_journal_is_tombstone(j)) /* enough to answer the same command again */
 		return b;
+	json_object_set_new(b, "accepted", cn_json_strv(&j->accepted));
 	json_object_set_new(b, "whole_hosts", cn_json_strv(&j->whole_hosts));
 	json_object_set_new(b, "flags_set", cn_json_strv(&j->flags_set));
 	json_object_set_new(b, "weight_sets", j->weight_sets ? json_incref(j->weight_sets) : json_null());
@@ -257,9 +259,9 @@ int cn_journal_read(const json_t *body, struct cn_journal *ret, struct cn_error 
 	read_strv(cn_json_arr(body, "hosts"), &j.hosts);
 	read_strv(cn_json_arr(body, "addresses"), &j.addresses);
 	read_strv(cn_json_arr(body, "whole_hosts"), &j.whole_hosts);
+	read_strv(cn_json_arr(body, "accepted"), &j.accepted);
 	read_strv(cn_json_arr(body, "flags_set"), &j.flags_set);
 	j.method_out = cn_json_bool(body, "method_out", false);
-	j.keep = cn_json_bool(body, "keep", false);
 	j.started_ms = cn_json_int(body, "started_ms", 0);
 	j.updated_ms = cn_json_int(body, "updated_ms", 0);
 	cn_owner_read(cn_json_obj(body, "owner"), &j.owner);
@@ -284,6 +286,7 @@ void cn_journal_copy(const struct cn_journal *j, struct cn_journal *ret)
 		abort(); /* what was written can be read */
 	ret->generation = j->generation;
 	ret->loaded = j->loaded;
+	ret->had_parts = j->had_parts;
 }
 
 struct cn_journal_osd *cn_journal_osd(const struct cn_journal *j, int id)
@@ -292,6 +295,11 @@ struct cn_journal_osd *cn_journal_osd(const struct cn_journal *j, int id)
 		if (j->osds[i].id == id)
 			return &j->osds[i];
 	return NULL;
+}
+
+bool cn_journal_is_named(const struct cn_journal *j, const char *name)
+{
+	return strcmp(j->node, name) == 0 || strcmp(j->spec, name) == 0 || strcmp(j->id, name) == 0;
 }
 
 bool cn_journal_matches(const struct cn_journal *j, const char *name)
@@ -305,7 +313,7 @@ bool cn_journal_matches(const struct cn_journal *j, const char *name)
 		name += 5;
 	else if (strncmp(name, "osd:", 4) == 0)
 		name += strncmp(name + 4, "osd.", 4) == 0 ? 4 : 0;
-	if (strcmp(j->node, name) == 0 || cn_strv_has(&j->hosts, name) || strcmp(j->id, name) == 0)
+	if (cn_journal_is_named(j, name) || cn_strv_has(&j->hosts, name))
 		return true;
 	/* "osd.3" means that OSD alone: only a drain of it and nothing else */
 	if ((sscanf(name, "osd.%d%n", &osd, &n) == 1 || sscanf(name, "osd:%d%n", &osd, &n) == 1) && !name[n])

@@ -92,8 +92,9 @@ int cn_journal_save(struct cn_cluster *c, struct cn_journal *j, struct cn_clock 
 		return cn_error_wrap(err, "cannot write the journal of %s", j->node);
 	}
 	j->loaded = true;
-	if (parts || j->generation > 1)
-		return remove_parts(c, j->id, parts ? j->generation : -1, err);
+	if (j->had_parts) /* of the generation before; should it fail, the next write takes them along */
+		remove_parts(c, j->id, parts ? j->generation : -1, NULL);
+	j->had_parts = parts || j->had_parts;
 	return 0;
 }
 
@@ -161,6 +162,7 @@ static int read_head(const char *key, const char *value, const json_t *dump, str
 	if (r < 0)
 		return cn_error_wrap(err, "config-key %s", key);
 	ret->generation = cn_json_int(head, "generation", 0);
+	ret->had_parts = cn_json_int(head, "parts", 0) > 0;
 	return 0;
 }
 

@@ -69,14 +69,13 @@ static int choose_pool(struct cn_cluster *c, char **ret, struct cn_error *err)
 	return -ENOENT;
 }
 
-int cn_lease_pool(struct cn_cluster *c, const char *wanted, char **ret_pool, bool *ret_recorded, struct cn_error *err)
+int cn_lease_pool(struct cn_cluster *c, const char *wanted, char **ret_pool, struct cn_error *err)
 {
 	_cleanup_free_ char *recorded = NULL;
 	int r = cn_config_key_get(c, CN_LOCK_KEY, &recorded, err);
 
 	if (r < 0 && r != -ENOENT)
 		return r;
-	*ret_recorded = r == 0;
 	if (r == 0 && wanted && strcmp(recorded, wanted) != 0) {
 		cn_error_set(err, CN_REFUSED, EEXIST, "the decision lock lives in pool '%s', not '%s'", recorded, wanted);
 		cn_error_hint(err, "every cephnode must use the same pool; to move it, first end all drains, then: ceph config-key rm " CN_LOCK_KEY);
@@ -109,9 +108,12 @@ static bool read_holder(const struct cn_lease *l, struct cn_owner *ret, char **r
 {
 	_cleanup_json_ json_t *j = NULL;
 	char buf[1024];
+	int r = l->cluster->ops->read(l->cluster, &l->object, buf, sizeof(buf));
 
-	if (l->cluster->ops->read(l->cluster, &l->object, buf, sizeof(buf)) < 0 || !buf[0])
+	if (r == -ENOENT || (r == 0 && !buf[0]))
 		return false;
+	if (r < 0)
+		return true;
 	j = cn_json_parse(buf, strlen(buf), NULL);
 	if (!j)
 		return true; /* somebody's, unreadable: the careful side */
@@ -127,13 +129,15 @@ static bool put_dead_aside(struct cn_lease *l, const struct cn_owner *journal_ow
 	_cleanup_(cn_owner_release) struct cn_owner holder = {};
 	_cleanup_free_ char *cookie = NULL;
 	const struct cn_owner *who = journal_owner;
+	char client[32];
 
 	if (l->decision && read_holder(l, &holder, &cookie))
 		who = &holder;
 	if (!who || !cn_owner_is_dead(who) || l->cluster->ops->lockers(l->cluster, &l->object, l->name, &lockers) < 0 || lockers.n != 1)
 		return false;
-	if (cookie && strcmp(lockers.v[0].cookie, cookie) != 0)
-		return false; /* the lock changed hands since the object was written */
+	snprintf(client, sizeof(client), "client.%" PRIu64, who->instance);
+	if (strcmp(lockers.v[0].client, client) != 0 || (cookie && strcmp(lockers.v[0].cookie, cookie) != 0))
+		return false; /* it changed hands since the object or the journal was written */
 	cn_debug("lock '%s': pid %" PRId64 " on this machine is gone", l->name, who->pid);
 	return l->cluster->ops->break_lock(l->cluster, &l->object, l->name, lockers.v[0].client, lockers.v[0].cookie) == 0;
 }
@@ -232,7 +236,7 @@ static int try_until(struct cn_lease *l, const struct cn_owner *owner, int64_t w
 			continue;
 		who = describe_holder(l, owner);
 		if (cn_clock_boot_ms(l->clock) >= end)
-			return cn_error_set(err, CN_TIMEOUT, ETIMEDOUT, "the lock is held by %s", who);
+			return cn_error_set(err, CN_TIMEOUT, EBUSY, "the lock is held by %s", who);
 		if (!told && waiting)
 			waiting(arg, who);
 		told = true;

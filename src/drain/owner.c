@@ -23,7 +23,9 @@ static char *read_line(const char *path)
 	return cn_strdup(buf);
 }
 
-/* Field 22 of /proc/PID/stat; the name in field 2 may hold anything, so count from its closing bracket. -1: no such process. */
+#define PROCESS_UNREADABLE (-2)
+
+/* Field 22 of /proc/PID/stat; the name in field 2 may hold anything, so count from its closing bracket. -1: it has ended. */
 static int64_t process_start(int64_t pid)
 {
 	char path[64], buf[1024];
@@ -34,7 +36,7 @@ static int64_t process_start(int64_t pid)
 	snprintf(path, sizeof(path), "/proc/%" PRId64 "/stat", pid);
 	f = fopen(path, "re");
 	if (!f)
-		return -1;
+		return PROCESS_UNREADABLE;
 	n = fread(buf, 1, sizeof(buf) - 1, f);
 	fclose(f);
 	buf[n] = '\0';
@@ -79,17 +81,15 @@ static bool same_place(const struct cn_owner *a, const struct cn_owner *b)
 bool cn_owner_is_dead(const struct cn_owner *o)
 {
 	_cleanup_(cn_owner_release) struct cn_owner self = {};
+	int64_t start;
 
 	cn_owner_self(&self);
-	return same_place(o, &self) && o->pid > 0 && process_start(o->pid) != o->pid_start;
-}
-
-bool cn_owner_is_self(const struct cn_owner *o)
-{
-	_cleanup_(cn_owner_release) struct cn_owner self = {};
-
-	cn_owner_self(&self);
-	return same_place(o, &self) && o->pid == self.pid && o->pid_start == self.pid_start;
+	if (!same_place(o, &self) || o->pid <= 0)
+		return false;
+	start = process_start(o->pid);
+	if (start == PROCESS_UNREADABLE) /* /proc mounted with hidepid says nothing of other users' processes */
+		return kill((pid_t)o->pid, 0) < 0 && errno == ESRCH;
+	return start != o->pid_start;
 }
 
 json_t *cn_owner_json(const struct cn_owner *o)

@@ -10,7 +10,7 @@
 struct maker {
 	struct cn_cluster *c;
 	const struct cn_inventory *inv;
-	const struct cn_drain_options *options;
+	const struct cn_strv *accept;
 	const struct cn_journals *journals;
 	struct cn_plan *plan;
 	struct cn_health health;
@@ -132,26 +132,39 @@ static void check_pools(struct maker *mk)
 	}
 }
 
+/* What another drain's steps, or PGs that peer, show for some seconds. */
+static bool may_pass(const struct maker *mk, const char *found)
+{
+	static const char *const codes[] = {"PG_AVAILABILITY:", "PG_DEGRADED:"}, *const of_drains[] = {"OSDMAP_FLAGS:", "OSD_DOWN:", "OSD_HOST_DOWN:"};
+	bool live = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
+		if (strncmp(found, codes[i], strlen(codes[i])) == 0)
+			return true;
+	for (size_t i = 0; i < mk->journals->n; i++)
+		live |= !cn_journal_is_tombstone(&mk->journals->v[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(of_drains) && live; i++)
+		if (strncmp(found, of_drains[i], strlen(of_drains[i])) == 0)
+			return true;
+	return false;
+}
+
 static void check_health(struct maker *mk)
 {
-	_cleanup_(cn_strv_release) struct cn_strv accept = {}, found = {};
-	struct cn_health_context ctx = {&accept, &mk->inv->osdmap, &mk->plan->osds, mk->journals, false};
+	_cleanup_(cn_strv_release) struct cn_strv found = {};
+	struct cn_health_context ctx = {mk->accept, &mk->inv->osdmap, &mk->plan->osds, mk->journals, false};
 	const char *hint = "mend it, or accept it by its code: --accept CODE,... or --accept existing";
-	bool existing = cn_strv_has(&mk->options->accept, "existing"), never;
+	bool never;
 
-	for (size_t i = 0; i < mk->options->accept.n; i++)
-		cn_strv_add(&accept, mk->options->accept.v[i]);
-	for (size_t i = 0; i < mk->health.n_checks && existing; i++)
-		cn_strv_add(&accept, mk->health.checks[i].code);
 	cn_health_judge(&mk->health, &ctx, &found, &never);
 	if (never)
 		hint = "mend it first: this cannot be accepted";
 	for (size_t i = 0; i < found.n; i++) {
-		mk->plan->n_passing += strncmp(found.v[i], "PG_AVAILABILITY", 15) == 0 || strncmp(found.v[i], "PG_DEGRADED", 11) == 0;
+		mk->plan->n_passing += may_pass(mk, found.v[i]);
 		refuse(mk->plan, hint, "the cluster's health speaks against it: %s", found.v[i]);
 	}
 	for (size_t i = 0; i < mk->health.n_checks; i++)
-		if (cn_strv_has(&accept, mk->health.checks[i].code) && !cn_health_never_acceptable(mk->health.checks[i].code))
+		if (cn_strv_has(mk->accept, mk->health.checks[i].code) && !cn_health_never_acceptable(mk->health.checks[i].code))
 			cn_strv_addf(&mk->plan->warnings, "accepted: %s: %s", mk->health.checks[i].code, mk->health.checks[i].summary);
 }
 
@@ -210,13 +223,13 @@ static void note_neighbours(struct maker *mk)
 	}
 }
 
-int cn_plan_make(struct cn_cluster *c, const struct cn_inventory *inv, const struct cn_drain_options *options,
+int cn_plan_make(struct cn_cluster *c, const struct cn_inventory *inv, const struct cn_strv *accept, enum cn_method method,
 		 const struct cn_journals *journals, struct cn_plan *ret, struct cn_error *err)
 {
-	struct maker mk = {.c = c, .inv = inv, .options = options, .journals = journals, .plan = ret};
+	struct maker mk = {.c = c, .inv = inv, .accept = accept, .journals = journals, .plan = ret};
 	int r = 0;
 
-	*ret = (struct cn_plan){.method = options->method};
+	*ret = (struct cn_plan){.method = method};
 	cn_parallel(2, 2, look_up, &mk);
 	for (size_t i = 0; i < 2; i++)
 		if (mk.errors[i].errnum) {

@@ -109,7 +109,7 @@ static int ask_health(struct cn_run *run, const struct cn_osdmap *m, const struc
 int cn_prove_once(struct cn_run *run, bool need_safe, size_t *ret_missing, char **ret_reason, struct cn_error *err)
 {
 	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {};
-	_cleanup_(cn_ids_release) struct cn_ids osds = {};
+	_cleanup_(cn_ids_release) struct cn_ids osds = {}, ask = {};
 	_cleanup_free_ struct cn_journal_pg *pgs = NULL;
 	struct prover p = {.run = run, .osds = &osds};
 	char *reason = NULL;
@@ -141,8 +141,11 @@ int cn_prove_once(struct cn_run *run, bool need_safe, size_t *ret_missing, char 
 	for (size_t i = 0; i < osds.n && !reason; i++)
 		if (cn_osdmap_temp_has(&m, osds.v[i]))
 			reason = cn_asprintf("a pg_temp entry still names osd.%d", osds.v[i]);
-	if (r == 0 && !reason && need_safe && osds.n)
-		r = ask_manager(run, &osds, &reason, err);
+	for (size_t i = 0; i < osds.n; i++) /* one that was stopped after a full proof has no statistics any more */
+		if (need_safe || cn_osdmap_osd(&m, osds.v[i])->up)
+			cn_ids_add(&ask, osds.v[i]);
+	if (r == 0 && !reason && ask.n)
+		r = ask_manager(run, &ask, &reason, err);
 	if (r == 0 && !reason)
 		r = ask_health(run, &m, &osds, &reason, err);
 	if (r < 0) {
@@ -152,12 +155,6 @@ int cn_prove_once(struct cn_run *run, bool need_safe, size_t *ret_missing, char 
 	*ret_missing = missing;
 	*ret_reason = reason;
 	return 0;
-}
-
-/* What passes by itself: no quorum or manager just now, an OSD that is peering, a PG that was just merged away. */
-static bool passes(int r)
-{
-	return r == -ETIMEDOUT || r == -EAGAIN || r == -ENOENT || r == -ENXIO || r == -ENOTCONN;
 }
 
 int cn_step_prove(struct cn_run *run, bool need_safe, struct cn_error *err)
@@ -177,7 +174,7 @@ int cn_step_prove(struct cn_run *run, bool need_safe, struct cn_error *err)
 			r = cn_check_weights(run, err);
 		if (r == 0)
 			r = cn_prove_once(run, need_safe, &missing, &reason, err);
-		if (r < 0 && !passes(r))
+		if (r < 0 && !cn_error_passes(r))
 			return r;
 		if (r < 0)
 			reason = cn_strdup(err->message ? err->message : "no answer");
@@ -188,7 +185,7 @@ int cn_step_prove(struct cn_run *run, bool need_safe, struct cn_error *err)
 			cn_run_warning(run, "not proven yet: %s", reason);
 			told = true;
 		}
-		r = cn_patience_check(run, &patience, (int64_t)missing, reason, err);
+		r = cn_patience_check(run, &patience, 0, (int64_t)missing, reason, err);
 		if (r < 0)
 			return r;
 		cost = cn_clock_boot_ms(run->clock) - start;

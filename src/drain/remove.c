@@ -8,6 +8,23 @@
 #define DOWN_POLL_MS 200
 #define DOWN_LIMIT_MS 60000
 
+/* A reweight that an operator has set in mid-drain is the one to go back to: written down before `out` covers it. */
+static bool take_in_other_reweights(struct cn_run *run, const struct cn_osdmap *m, const struct cn_ids *in)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < run->n; i++)
+		for (size_t k = 0; k < run->drains[i].journal.n_osds; k++) {
+			struct cn_journal_osd *rec = &run->drains[i].journal.osds[k];
+
+			if (!cn_ids_has(in, rec->id) || cn_osdmap_osd(m, rec->id)->reweight == rec->reweight)
+				continue;
+			rec->reweight = cn_osdmap_osd(m, rec->id)->reweight;
+			changed = true;
+		}
+	return changed;
+}
+
 int cn_step_out(struct cn_run *run, struct cn_error *err)
 {
 	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {}, after = {};
@@ -26,6 +43,10 @@ int cn_step_out(struct cn_run *run, struct cn_error *err)
 	for (size_t i = 0; i < osds.n; i++)
 		if (cn_osdmap_osd(&m, osds.v[i])->in)
 			cn_ids_add(&in, osds.v[i]);
+	if (take_in_other_reweights(run, &m, &in))
+		r = cn_save_all(run, run->drains[0].journal.phase, err);
+	if (r < 0)
+		return r;
 	if (in.n) {
 		r = cn_gate(run, run->weights_zero, err);
 		if (r == 0)
@@ -99,7 +120,7 @@ static int await_someone(struct cn_run *run, struct cn_error *err)
 		if (!told)
 			cn_run_warning(run, "%s", what);
 		told = true;
-		r = cn_patience_check(run, &patience, (int64_t)up.n, what, err);
+		r = cn_patience_check(run, &patience, 0, (int64_t)up.n, what, err);
 		if (r == 0)
 			r = cn_check_journals(run, err);
 		if (r < 0)
@@ -151,7 +172,7 @@ int cn_step_stop(struct cn_run *run, struct cn_error *err)
 	cn_step_begin(run, "stop");
 	r = cn_gate(run, true, err);
 	if (r == 0)
-		r = prove_now(run, run->drains[0].journal.phase < CN_PHASE_STOP, err);
+		r = prove_now(run, cn_run_phase(run) < CN_PHASE_STOP, err);
 	if (r == 0)
 		r = cn_save_all(run, CN_PHASE_STOP, err);
 	if (r == 0)
@@ -215,6 +236,8 @@ int cn_step_purge(struct cn_run *run, struct cn_error *err)
 			cn_run_warning(run, "osd.%d came up again; stopping it once more", osds.v[i]);
 			cn_error_release(err);
 			r = run->ctx->options->stop_with == CN_STOP_NONE ? await_someone(run, err) : stop_by_mon(run, err);
+			if (r == 0)
+				r = prove_now(run, false, err);
 			if (r == 0)
 				r = purge_one(run, osds.v[i], err);
 		}

@@ -11,7 +11,8 @@
 /* One node's drain within a run. */
 struct cn_drain {
 	struct cn_journal journal;
-	struct cn_lease *own; /* says that the drain has a living owner */
+	struct cn_lease *own;      /* says that the drain has a living owner */
+	enum cn_phase begun_at;    /* when this call took it up; CN_PHASE_CHECK: new */
 };
 
 struct cn_run {
@@ -22,11 +23,12 @@ struct cn_run {
 	size_t n;
 	char *node;                 /* names joined with a comma: "node" of the events */
 	char *pool;                 /* of the locks */
-	bool pool_recorded;
 	bool pool_recorded_by_us;
 	struct cn_lease *decision;  /* held in the windows only */
 	bool method_out;            /* of the journal, or the option */
 	bool keep;
+	bool finishing;             /* cleaning up: a signal does not keep us from it */
+	bool armed;                 /* the guard watches */
 	bool weights_zero;          /* the CRUSH weights were brought to 0: from then on they must stay there */
 	struct cn_journals others;  /* all journals as read last, for health */
 	struct cn_strv accept;      /* --accept with "existing" resolved at the start */
@@ -35,7 +37,6 @@ struct cn_run {
 	struct cn_strv leftovers;   /* what the audit found */
 	bool result_emitted;
 	int64_t timeout_at_ms;      /* CLOCK_BOOTTIME; 0: none */
-	bool undone;                /* a refusal after the first change: everything is back */
 };
 
 /* events.c: all events pass through here. fields: stolen, may be NULL. */
@@ -62,6 +63,10 @@ int cn_save_all(struct cn_run *run, enum cn_phase phase, struct cn_error *err);
 /* Notes why a drain stopped, when the lock can be had at once; for `status`. */
 void cn_note_last_error(struct cn_run *run, const struct cn_error *why);
 
+/* The phase of the drain that is least far: all steps may be repeated, so the run goes on from there. */
+enum cn_phase cn_run_phase(const struct cn_run *run);
+/* Errors that pass by themselves: no quorum or manager just now, a PG that peers or was just merged away. */
+bool cn_error_passes(int r);
 /* Ids of the run's OSDs that exist with the recorded uuid (others are somebody else's), and PGs to watch. */
 void cn_run_osds(const struct cn_run *run, const struct cn_osdmap *m, struct cn_ids *ret);
 struct cn_journal_pg *cn_run_pgs(const struct cn_run *run, const struct cn_osdmap *m, size_t *ret_n);
@@ -73,14 +78,17 @@ int cn_step_hold(struct cn_run *run, struct cn_error *err);                 /* h
 int cn_step_reweight(struct cn_run *run, struct cn_error *err);
 int cn_step_forecast(struct cn_run *run, struct cn_error *err);
 int cn_step_release(struct cn_run *run, struct cn_error *err);
-int cn_undo_hold(struct cn_run *run, struct cn_error *err);                 /* after a forecast that refuses */
+/* After a forecast that refuses: weights, flags and journal of the drains that this forecast was to let begin. */
+int cn_undo_hold(struct cn_run *run, struct cn_error *err);
 int cn_release_flags(struct cn_run *run, struct cn_error *err);
 int cn_step_wait(struct cn_run *run, struct cn_error *err);                 /* wait.c */
-/* The end of a poll: interrupted, --timeout over, or nothing has changed (`mark`) for --stall-timeout. */
+/* The end of a poll: interrupted, --timeout over, or nothing has become less for --stall-timeout. */
 struct cn_patience {
-	int64_t mark, since_ms;
+	int64_t bytes, count; /* the least seen so far: only less is progress, clients' writes are not */
+	int64_t since_ms;
 };
-int cn_patience_check(struct cn_run *run, struct cn_patience *p, int64_t mark, const char *what, struct cn_error *err);
+int cn_patience_check(struct cn_run *run, struct cn_patience *p, int64_t bytes, int64_t count, const char *what,
+		      struct cn_error *err);
 int cn_step_prove(struct cn_run *run, bool need_safe, struct cn_error *err); /* prove.c */
 /* One pass of the proof, live: 0 and *ret_reason NULL when it holds, else words on what is still missing (to be freed). */
 int cn_prove_once(struct cn_run *run, bool need_safe, size_t *ret_missing, char **ret_reason, struct cn_error *err);
@@ -90,8 +98,9 @@ int cn_step_purge(struct cn_run *run, struct cn_error *err);
 int cn_step_sweep(struct cn_run *run, struct cn_error *err);                /* sweep.c */
 int cn_step_audit(struct cn_run *run, struct cn_error *err);
 
-/* undo.c: CRUSH weights (with weight-sets) and reweights as the journal has them. *ret_foreign: others' changes left alone. */
-int cn_restore_weights(struct cn_run *run, struct cn_strv *ret_foreign, struct cn_error *err);
+/* undo.c: CRUSH weights (with weight-sets) and reweights as the journal has them. *ret_foreign: others' changes left alone.
+ * begun_only: of drains that have not passed `release` before this call. */
+int cn_restore_weights(struct cn_run *run, bool begun_only, struct cn_strv *ret_foreign, struct cn_error *err);
 int cn_restore_reweights(struct cn_run *run, struct cn_strv *ret_foreign, struct cn_error *err);
 
 /* weightset.c */

@@ -18,6 +18,8 @@ static void restore_one(void *arg, size_t i)
 	struct restore_job *job = arg;
 	const struct cn_journal_osd *rec = cn_run_osd(job->run, job->osds.v[i]);
 
+	if (cn_may_change(job->run, &job->errors[i]) < 0)
+		return;
 	if (job->crush)
 		cn_crush_reweight(job->run->c, rec->id, rec->crush_weight, &job->errors[i]);
 	else
@@ -26,10 +28,10 @@ static void restore_one(void *arg, size_t i)
 
 static int restore_all(struct restore_job *job, struct cn_error *err)
 {
-	int r = job->osds.n ? cn_may_change(job->run, err) : 0;
+	int r = 0;
 
-	if (r < 0 || job->osds.n == 0)
-		return r;
+	if (job->osds.n == 0)
+		return 0;
 	job->errors = cn_calloc(job->osds.n, sizeof(*job->errors));
 	cn_parallel(job->osds.n, CN_THREADS, restore_one, job);
 	for (size_t i = 0; i < job->osds.n; i++) {
@@ -73,7 +75,20 @@ static void sort_weights(struct cn_run *run, const struct cn_crush *crush, const
 	}
 }
 
-int cn_restore_weights(struct cn_run *run, struct cn_strv *ret_foreign, struct cn_error *err)
+/* Of drains that had passed `release` before this call the weights have to stay at 0. */
+static void only_begun(struct cn_run *run, struct cn_ids *osds)
+{
+	struct cn_ids kept = {};
+
+	for (size_t i = 0; i < run->n; i++)
+		for (size_t k = 0; k < osds->n; k++)
+			if (run->drains[i].begun_at < CN_PHASE_WAIT && cn_journal_osd(&run->drains[i].journal, osds->v[k]))
+				cn_ids_add(&kept, osds->v[k]);
+	cn_ids_release(osds);
+	*osds = kept;
+}
+
+int cn_restore_weights(struct cn_run *run, bool begun_only, struct cn_strv *ret_foreign, struct cn_error *err)
 {
 	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {};
 	_cleanup_(cn_crush_release) struct cn_crush crush = {}, after = {};
@@ -84,10 +99,13 @@ int cn_restore_weights(struct cn_run *run, struct cn_strv *ret_foreign, struct c
 
 	if (r < 0)
 		return r;
+	if (begun_only)
+		only_begun(run, &osds);
 	sort_weights(run, &crush, &osds, &job.osds, ret_foreign);
 	r = restore_all(&job, err);
-	for (size_t i = 0; i < run->n && r == 0 && job.osds.n; i++)
-		r = cn_weight_sets_restore(run->c, run->drains[i].journal.weight_sets, err);
+	for (size_t i = 0; i < run->n && r == 0; i++)
+		if (!begun_only || run->drains[i].begun_at < CN_PHASE_WAIT)
+			r = cn_weight_sets_restore(run->c, run->drains[i].journal.weight_sets, err);
 	if (r == 0)
 		r = cn_crush_get(run->c, &after, err);
 	if (r == 0) {

@@ -29,7 +29,8 @@ struct waiter {
 	unsigned polls;
 };
 
-int cn_patience_check(struct cn_run *run, struct cn_patience *p, int64_t mark, const char *what, struct cn_error *err)
+int cn_patience_check(struct cn_run *run, struct cn_patience *p, int64_t bytes, int64_t count, const char *what,
+		      struct cn_error *err)
 {
 	int64_t now = cn_clock_boot_ms(run->clock), stall = run->ctx->options->stall_timeout_s * 1000;
 
@@ -40,8 +41,8 @@ int cn_patience_check(struct cn_run *run, struct cn_patience *p, int64_t mark, c
 		cn_error_hint(err, "the same command goes on from here");
 		return -ETIMEDOUT;
 	}
-	if (p->since_ms == 0 || p->mark != mark) {
-		*p = (struct cn_patience){mark, now};
+	if (p->since_ms == 0 || bytes < p->bytes || count < p->count) {
+		*p = (struct cn_patience){p->since_ms ? MIN(bytes, p->bytes) : bytes, p->since_ms ? MIN(count, p->count) : count, now};
 		return 0;
 	}
 	if (now - p->since_ms < stall)
@@ -137,11 +138,6 @@ static int read_maps(struct waiter *w, struct cn_error *err)
 	return w->run->weights_zero ? cn_check_weights(w->run, err) : 0;
 }
 
-static bool passes(int r)
-{
-	return r == -ETIMEDOUT || r == -EAGAIN || r == -ENOTCONN || r == -ESHUTDOWN;
-}
-
 static int poll_once(struct waiter *w, struct cn_error *err)
 {
 	struct cn_run *run = w->run;
@@ -176,7 +172,7 @@ static int wait_loop(struct waiter *w, struct cn_error *err)
 		int64_t start = cn_clock_boot_ms(run->clock), cost;
 		int r = poll_once(w, err);
 
-		if (r < 0 && !passes(r))
+		if (r < 0 && !cn_error_passes(r))
 			return r;
 		if (r < 0)
 			w->polls = 0; /* read the maps anew: an OSD that has just gone down has no statistics either */
@@ -189,7 +185,7 @@ static int wait_loop(struct waiter *w, struct cn_error *err)
 		if (!w->blind && run->pgs_left == 0)
 			return 0;
 		why = diagnose(w);
-		r = cn_patience_check(run, &w->patience, w->measure.bytes_left * 1000003 + w->measure.pgs_left, why, err);
+		r = cn_patience_check(run, &w->patience, run->bytes_left, run->pgs_left, why, err);
 		if (r < 0)
 			return r;
 		cost = cn_clock_boot_ms(run->clock) - start;

@@ -5,6 +5,7 @@
 
 #include "cephnode/base/interrupt.h"
 #include "cephnode/base/log.h"
+#include "cephnode/drain/guard.h"
 #include "run.h"
 
 static void tell_waiting(void *arg, const char *who)
@@ -15,22 +16,27 @@ static void tell_waiting(void *arg, const char *who)
 /* The first cephnode of a cluster writes down which pool holds the lock, under the lock; who finds another name there moves over. */
 static int settle_pool(struct cn_run *run, struct cn_error *err)
 {
-	_cleanup_free_ char *recorded = NULL;
-	int r = cn_config_key_get(run->c, CN_LOCK_KEY, &recorded, err);
+	for (bool wrote = false;; wrote = true) {
+		_cleanup_free_ char *recorded = NULL;
+		int r = cn_config_key_get(run->c, CN_LOCK_KEY, &recorded, err);
 
-	if (r == 0 && strcmp(recorded, run->pool) == 0)
-		return 0;
-	if (r == 0) {
-		free(run->pool);
-		run->pool = TAKE_PTR(recorded);
-		return -EAGAIN;
+		if (r == 0 && strcmp(recorded, run->pool) == 0)
+			return 0;
+		if (r == 0) {
+			free(run->pool);
+			run->pool = TAKE_PTR(recorded);
+			run->pool_recorded_by_us = false;
+			return -EAGAIN;
+		}
+		if (r != -ENOENT || wrote)
+			return r;
+		cn_error_release(err);
+		r = cn_config_key_set(run->c, CN_LOCK_KEY, run->pool, err);
+		run->pool_recorded_by_us = r == 0;
+		/* once in a cluster's life: another first user may be writing another pool's name at this moment */
+		if (r < 0 || cn_clock_wait_ms(run->clock, 500) < 0)
+			return r < 0 ? r : cn_error_interrupted(err);
 	}
-	if (r != -ENOENT)
-		return r;
-	cn_error_release(err);
-	r = cn_config_key_set(run->c, CN_LOCK_KEY, run->pool, err);
-	run->pool_recorded_by_us = r == 0;
-	return r;
 }
 
 /* We hold the decision lock, so nobody else is between hold and release: a journal that says so was left by a dead process. */
@@ -41,11 +47,16 @@ static int finish_releases(struct cn_run *run, struct cn_error *err)
 	for (size_t i = 0; i < run->others.n && r == 0; i++) {
 		struct cn_journal *j = &run->others.v[i];
 
+		_cleanup_free_ char *by_guard = NULL, *guard_key = cn_asprintf(CN_GUARD_PREFIX "%s", j->id);
+
 		if (cn_journal_is_tombstone(j) || j->flags_set.n == 0)
 			continue;
-		cn_note("putting back flags that a drain of %s left set", j->node);
-		for (size_t k = 0; k < j->flags_set.n && r == 0; k++)
-			r = cn_osd_unset(run->c, j->flags_set.v[k], err);
+		cn_note("a drain of %s was left in the middle of a hold; putting its flags back", j->node);
+		if (cn_config_key_get(run->c, guard_key, &by_guard, NULL) < 0)
+			for (size_t k = 0; k < j->flags_set.n && r == 0; k++)
+				r = cn_osd_unset(run->c, j->flags_set.v[k], err);
+		else
+			r = cn_config_key_rm(run->c, guard_key, err);
 		if (r == 0) {
 			cn_strv_release(&j->flags_set);
 			r = cn_journal_save(run->c, j, run->clock, err);
@@ -65,7 +76,7 @@ int cn_window_open(struct cn_run *run, struct cn_error *err)
 
 	for (;;) {
 		if (!run->pool) {
-			r = cn_lease_pool(run->c, run->ctx->options->lock_pool, &run->pool, &run->pool_recorded, err);
+			r = cn_lease_pool(run->c, run->ctx->options->lock_pool, &run->pool, err);
 			if (r < 0)
 				return r;
 		}
@@ -103,15 +114,24 @@ void cn_window_close(struct cn_run *run)
 
 int cn_may_change(struct cn_run *run, struct cn_error *err)
 {
-	if (cn_interrupted())
+	int r;
+
+	if (cn_interrupted() && !run->finishing)
 		return cn_error_interrupted(err);
-	return cn_lease_may_change(run->decision, err);
+	r = cn_lease_may_change(run->decision, err);
+	if (r == 0 && run->armed)
+		cn_guard_keep(run->ctx->guard);
+	return r;
 }
 
 static int check_journal(struct cn_run *run, const struct cn_journal *ours, struct cn_error *err)
 {
 	_cleanup_(cn_journal_release) struct cn_journal now = {};
-	int r = cn_journal_load(run->c, ours->id, &now, err);
+	int r;
+
+	if (!ours->loaded)
+		return 0; /* new, and not written yet */
+	r = cn_journal_load(run->c, ours->id, &now, err);
 
 	if (r == -ENOENT || (r == 0 && now.phase >= CN_PHASE_CANCEL)) {
 		cn_error_set(err, CN_FAILED, ECANCELED, "the drain of %s was cancelled", ours->node);
@@ -120,10 +140,10 @@ static int check_journal(struct cn_run *run, const struct cn_journal *ours, stru
 	if (r < 0)
 		return r;
 	if (now.generation != ours->generation || now.phase != ours->phase) {
-		cn_error_set(err, CN_FAILED, ESTALE, "another cephnode works on the drain of %s (pid %lld on %s)", ours->node,
+		cn_error_set(err, CN_FAILED, EALREADY, "another cephnode works on the drain of %s (pid %lld on %s)", ours->node,
 			     (long long)now.owner.pid, now.owner.host);
 		cn_error_hint(err, "see: cephnode status");
-		return -EBUSY;
+		return -EALREADY;
 	}
 	return 0;
 }
@@ -218,6 +238,20 @@ void cn_note_last_error(struct cn_run *run, const struct cn_error *why)
 	}
 	if (opened)
 		cn_window_close(run);
+}
+
+enum cn_phase cn_run_phase(const struct cn_run *run)
+{
+	enum cn_phase phase = CN_PHASE_CANCELLED;
+
+	for (size_t i = 0; i < run->n; i++)
+		phase = MIN(phase, run->drains[i].journal.phase);
+	return phase;
+}
+
+bool cn_error_passes(int r)
+{
+	return r == -ETIMEDOUT || r == -EAGAIN || r == -ENOENT || r == -ENXIO || r == -ENOTCONN || r == -ESHUTDOWN;
 }
 
 void cn_run_osds(const struct cn_run *run, const struct cn_osdmap *m, struct cn_ids *ret)

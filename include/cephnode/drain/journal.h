@@ -46,7 +46,6 @@ void cn_owner_self(struct cn_owner *ret);
 void cn_owner_release(struct cn_owner *o);
 /* True when it certainly lives no more: same boot and pid namespace, and no such process. */
 bool cn_owner_is_dead(const struct cn_owner *o);
-bool cn_owner_is_self(const struct cn_owner *o);
 json_t *cn_owner_json(const struct cn_owner *o);
 void cn_owner_read(const json_t *j, struct cn_owner *ret);
 
@@ -78,7 +77,9 @@ struct cn_journal {
 	char *spec;                   /* the NODE argument as given, to find the node again */
 	struct cn_strv hosts, addresses;
 	struct cn_strv whole_hosts;   /* hosts of which every OSD goes: one that is there afterwards is new */
-	bool method_out, keep;
+	bool method_out;
+	bool had_parts;               /* the store holds parts of it */
+	struct cn_strv accepted;      /* what --accept existing meant at the begin */
 	int64_t started_ms, updated_ms;
 	struct cn_owner owner;
 	struct cn_journal_osd *osds;
@@ -123,7 +124,9 @@ static inline bool cn_journal_is_tombstone(const struct cn_journal *j)
 	return j->phase == CN_PHASE_DONE || j->phase == CN_PHASE_CANCELLED;
 }
 
-/* The name means this drain: its node, one of its hosts, addresses or OSDs. */
+/* The name is the one this drain was begun with, or its id. */
+bool cn_journal_is_named(const struct cn_journal *j, const char *name);
+/* The name may mean this drain: its node, one of its hosts, addresses or OSDs. Of a host with two drains, both. */
 bool cn_journal_matches(const struct cn_journal *j, const char *name);
 struct cn_journal_osd *cn_journal_osd(const struct cn_journal *j, int id);
 /* The PGs to watch now: the recorded ones, followed through splits and merges of pg_num, less those of deleted pools. Sorted;

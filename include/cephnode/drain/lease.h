@@ -18,14 +18,13 @@
 struct cn_lease;
 
 /* Finds the pool of the lock: the one recorded in config-key cephnode/lock, else `wanted`, else .mgr, device_health_metrics, or
- * the first replicated pool whose PG for the object is active. Writes nothing. *ret_pool to be freed; *ret_recorded: it stands in
- * the record. CN_REFUSED when `wanted` differs from the record, CN_FAILED when there is no pool. */
-int cn_lease_pool(struct cn_cluster *c, const char *wanted, char **ret_pool, bool *ret_recorded, struct cn_error *err);
+ * the first replicated pool whose PG for the object is active. Writes nothing. *ret_pool to be freed. CN_REFUSED when `wanted` differs from the record, CN_FAILED when there is no pool. */
+int cn_lease_pool(struct cn_cluster *c, const char *wanted, char **ret_pool, struct cn_error *err);
 
 /* Takes the lock `name` ("decision", "drain.<id>"). While another holds it: tries again each half second for wait_ms; calls
  * `waiting` (may be NULL) once, with words on who holds it. A holder known to be dead on this machine is put aside at once.
  * owner: for locks other than the decision lock, who holds it according to the journal (NULL: unknown).
- * CN_TIMEOUT when it stays taken, CN_INTERRUPTED. */
+ * CN_TIMEOUT with EBUSY when it stays taken, CN_INTERRUPTED. */
 int cn_lease_take(struct cn_cluster *c, struct cn_clock *clock, const char *pool, const char *name, const struct cn_owner *owner,
 		  int64_t wait_ms, void (*waiting)(void *arg, const char *who), void *arg, struct cn_lease **ret,
 		  struct cn_error *err);

@@ -28,9 +28,10 @@ struct cn_plan {
 	char *hint;              /* for the first refusal */
 };
 
-/* Reads health, pools and fill, and decides whether the nodes of `inv` may be drained. journals: of other drains (and ours).
+/* Reads health, pools and fill, and decides whether the nodes of `inv` may be drained. accept: health codes ("existing" is resolved by the
+ * caller). journals: of other drains (and ours).
  * Blocks; changes nothing. Errors only where the cluster cannot be read; a refusal is in *ret. */
-int cn_plan_make(struct cn_cluster *c, const struct cn_inventory *inv, const struct cn_drain_options *options,
+int cn_plan_make(struct cn_cluster *c, const struct cn_inventory *inv, const struct cn_strv *accept, enum cn_method method,
 		 const struct cn_journals *journals, struct cn_plan *ret, struct cn_error *err);
 void cn_plan_release(struct cn_plan *p);
 /* Sets CN_REFUSED from the refusals; 0 when there are none. */
