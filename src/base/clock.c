@@ -80,8 +80,9 @@ int64_t cn_time_parse(const char *s)
 	struct tm tm = {};
 	int ms = 0, n = 0;
 
-	if (!s || sscanf(s, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min,
-			 &tm.tm_sec, &ms, &n) != 7 ||
+	if (!s ||
+	    sscanf(s, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec,
+		   &ms, &n) != 7 ||
 	    n == 0 || s[n])
 		return -1;
 	tm.tm_year -= 1900;

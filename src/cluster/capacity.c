@@ -102,7 +102,7 @@ static const json_t *find_rule(const struct cn_crush *m, int rule)
 	json_t *j;
 	size_t i;
 
-	json_array_foreach(m->rules, i, j)
+	json_array_foreach (m->rules, i, j)
 		if (cn_json_int(j, "rule_id", -1) == rule)
 			return j;
 	return NULL;
@@ -118,7 +118,7 @@ int cn_crush_capacity(const struct cn_crush *m, const struct cn_osdmap *osds, in
 	int sum = 0;
 	size_t i;
 
-	json_array_foreach(cn_json_arr(find_rule(m, rule), "steps"), i, step) {
+	json_array_foreach (cn_json_arr(find_rule(m, rule), "steps"), i, step) {
 		const char *op = cn_json_str(step, "op", "");
 
 		if (strcmp(op, "take") == 0) {
@@ -146,7 +146,7 @@ bool cn_crush_rule_reaches(const struct cn_crush *m, int rule, int osd)
 	json_t *step;
 	size_t i;
 
-	json_array_foreach(cn_json_arr(find_rule(m, rule), "steps"), i, step) {
+	json_array_foreach (cn_json_arr(find_rule(m, rule), "steps"), i, step) {
 		_cleanup_(cn_ids_release) struct cn_ids below = {};
 
 		if (strcmp(cn_json_str(step, "op", ""), "take") != 0)

@@ -28,22 +28,29 @@ static const char *target_name(enum cn_target t)
 	return t == CN_MON ? "the monitors" : t == CN_MGR ? "the manager" : "the primary OSD";
 }
 
-static void explain(struct cn_cluster *c, enum cn_target target, const json_t *cmd, int r, const char *status, struct cn_error *err)
+static void explain(struct cn_cluster *c, enum cn_target target, const json_t *cmd, int r, const char *status,
+		    struct cn_error *err)
 {
 	const char *prefix = cn_json_str(cmd, "prefix", "?");
 	const char *words = status && *status ? status : strerror(-r);
 
 	if (r == -ETIMEDOUT) {
 		cn_error_set(err, CN_TIMEOUT, r, "'%s': %s gave no answer in time", prefix, target_name(target));
-		cn_error_hint(err, target == CN_MON ? "is there a monitor quorum? (ceph quorum_status)"
+		cn_error_hint(err, target == CN_MON   ? "is there a monitor quorum? (ceph quorum_status)"
 				   : target == CN_MGR ? "is a manager active? (ceph mgr stat)"
 						      : "is the OSD alive? (ceph osd tree down)");
 		return;
 	}
 	cn_error_set(err, CN_FAILED, r, "'%s': %s", prefix, words);
 	if (r == -EACCES || r == -EPERM)
-		cn_error_hint(err, "%s lacks a cap; add allow command \"%s\" to its %s caps (ceph auth get %s, ceph auth caps; cephnode(1), CAPS)",
-			      c->entity, prefix, target == CN_MGR ? "mgr" : target == CN_PG ? "osd" : "mon", c->entity);
+		cn_error_hint(err,
+			      "%s lacks a cap; add allow command \"%s\" to its %s caps (ceph auth get %s, ceph auth caps; "
+			      "cephnode(1), CAPS)",
+			      c->entity, prefix,
+			      target == CN_MGR  ? "mgr"
+			      : target == CN_PG ? "osd"
+						: "mon",
+			      c->entity);
 }
 
 int cn_command_raw(struct cn_cluster *c, enum cn_target target, const char *pgid, json_t *cmd_stolen, char **ret, size_t *ret_len,
@@ -55,8 +62,11 @@ int cn_command_raw(struct cn_cluster *c, enum cn_target target, const char *pgid
 
 	*ret_len = 0;
 	r = c->ops->command(c, target, pgid, text, &out, ret_len, &status);
-	cn_debug("%s %s%s%.200s -> %d, %zu bytes", target == CN_MON ? "mon" : target == CN_MGR ? "mgr" : "pg", pgid ? pgid : "",
-		 pgid ? " " : "", text, r, *ret_len);
+	cn_debug("%s %s%s%.200s -> %d, %zu bytes",
+		 target == CN_MON   ? "mon"
+		 : target == CN_MGR ? "mgr"
+				    : "pg",
+		 pgid ? pgid : "", pgid ? " " : "", text, r, *ret_len);
 	if (r < 0) {
 		explain(c, target, cmd, r, status, err);
 		return r;
@@ -65,7 +75,8 @@ int cn_command_raw(struct cn_cluster *c, enum cn_target target, const char *pgid
 	return 0;
 }
 
-int cn_command(struct cn_cluster *c, enum cn_target target, const char *pgid, json_t *cmd_stolen, json_t **ret, struct cn_error *err)
+int cn_command(struct cn_cluster *c, enum cn_target target, const char *pgid, json_t *cmd_stolen, json_t **ret,
+	       struct cn_error *err)
 {
 	_cleanup_free_ char *prefix = cn_strdup(cn_json_str(cmd_stolen, "prefix", "?")), *out = NULL;
 	size_t len;

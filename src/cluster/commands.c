@@ -38,8 +38,10 @@ int cn_osd_unset(struct cn_cluster *c, const char *flag, struct cn_error *err)
 
 int cn_crush_reweight(struct cn_cluster *c, int osd, uint32_t w, struct cn_error *err)
 {
-	return mon(c, json_pack("{ss,so,so}", "prefix", "osd crush reweight", "name", json_sprintf("osd.%d", osd), "weight", weight(w)),
-		   err);
+	return mon(
+		c,
+		json_pack("{ss,so,so}", "prefix", "osd crush reweight", "name", json_sprintf("osd.%d", osd), "weight", weight(w)),
+		err);
 }
 
 int cn_crush_reweight_subtree(struct cn_cluster *c, const char *bucket, uint32_t w, struct cn_error *err)
@@ -55,7 +57,9 @@ int cn_crush_weight_set(struct cn_cluster *c, const char *pool, const char *item
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(a, weight(weights[i]));
 	if (pool)
-		return mon(c, json_pack("{ss,ss,ss,so}", "prefix", "osd crush weight-set reweight", "pool", pool, "item", item, "weight", a),
+		return mon(c,
+			   json_pack("{ss,ss,ss,so}", "prefix", "osd crush weight-set reweight", "pool", pool, "item", item,
+				     "weight", a),
 			   err);
 	return mon(c, json_pack("{ss,ss,so}", "prefix", "osd crush weight-set reweight-compat", "item", item, "weight", a), err);
 }
@@ -112,7 +116,7 @@ static void take_ids(const json_t *reply, const char *key, struct cn_ids *ret)
 	json_t *j;
 	size_t i;
 
-	json_array_foreach(cn_json_arr(reply, key), i, j)
+	json_array_foreach (cn_json_arr(reply, key), i, j)
 		cn_ids_add(ret, (int)json_integer_value(j));
 }
 
@@ -124,7 +128,8 @@ int cn_osd_safe_to_destroy(struct cn_cluster *c, const struct cn_ids *osds, stru
 
 	/* With format json the return code is 0 even when it is not safe: the arrays are the answer. */
 	r = cn_command(c, CN_MGR, NULL,
-		       json_pack("{ss,so,ss}", "prefix", "osd safe-to-destroy", "ids", id_strings(osds), "format", "json"), &reply, err);
+		       json_pack("{ss,so,ss}", "prefix", "osd safe-to-destroy", "ids", id_strings(osds), "format", "json"),
+		       &reply, err);
 	if (r < 0)
 		return r;
 	if (!json_is_array(json_object_get(reply, "safe_to_destroy")))

@@ -13,7 +13,7 @@ static void read_bucket(const json_t *j, struct cn_bucket *b)
 	b->name = cn_strdup(cn_json_str(j, "name", ""));
 	b->type = cn_strdup(cn_json_str(j, "type_name", ""));
 	b->items = cn_calloc(json_array_size(items), sizeof(*b->items));
-	json_array_foreach(items, i, item)
+	json_array_foreach (items, i, item)
 		b->items[b->n_items++] = (struct cn_crush_item){
 			.id = (int)cn_json_int(item, "id", 0),
 			.weight = (uint32_t)cn_json_int(item, "weight", 0),
@@ -35,7 +35,7 @@ int cn_crush_get(struct cn_cluster *c, struct cn_crush *ret, struct cn_error *er
 	if (!json_is_array(buckets))
 		return cn_error_set(err, CN_FAILED, EBADMSG, "'osd crush dump': no buckets in the reply");
 	m.buckets = cn_calloc(json_array_size(buckets), sizeof(*m.buckets));
-	json_array_foreach(buckets, i, j)
+	json_array_foreach (buckets, i, j)
 		read_bucket(j, &m.buckets[m.n_buckets++]);
 	m.devices = json_incref(cn_json_arr(reply, "devices"));
 	m.rules = json_incref(cn_json_arr(reply, "rules"));
@@ -118,7 +118,7 @@ const char *cn_crush_class(const struct cn_crush *m, int osd)
 	json_t *j;
 	size_t i;
 
-	json_array_foreach(m->devices, i, j)
+	json_array_foreach (m->devices, i, j)
 		if (cn_json_int(j, "id", -1) == osd)
 			return cn_json_str(j, "class", NULL);
 	return NULL;

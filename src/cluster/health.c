@@ -20,7 +20,7 @@ int cn_health_get(struct cn_cluster *c, struct cn_health *ret, struct cn_error *
 		return cn_error_set(err, CN_FAILED, EBADMSG, "'health': no status in the reply");
 	h.status = cn_strdup(status);
 	h.checks = cn_calloc(json_object_size(checks), sizeof(*h.checks));
-	json_object_foreach(checks, code, j)
+	json_object_foreach (checks, code, j)
 		h.checks[h.n_checks++] = (struct cn_health_check){
 			.code = cn_strdup(code),
 			.severity = cn_strdup(cn_json_str(j, "severity", "HEALTH_WARN")),

@@ -13,7 +13,7 @@ static struct cn_ip read_address(const json_t *osd, const char *vec_key, const c
 	json_t *a;
 	size_t i;
 
-	json_array_foreach(cn_json_arr(cn_json_obj(osd, vec_key), "addrvec"), i, a)
+	json_array_foreach (cn_json_arr(cn_json_obj(osd, vec_key), "addrvec"), i, a)
 		if (cn_ip_parse_entity(cn_json_str(a, "addr", NULL), &ip))
 			return ip;
 	cn_ip_parse_entity(cn_json_str(osd, key, NULL), &ip);
@@ -33,7 +33,7 @@ static void read_osds(const json_t *reply, struct cn_osdmap *m)
 	size_t i;
 
 	m->osds = cn_calloc(json_array_size(osds), sizeof(*m->osds));
-	json_array_foreach(osds, i, j) {
+	json_array_foreach (osds, i, j) {
 		struct cn_osd *o = &m->osds[m->n_osds++];
 
 		o->id = (int)cn_json_int(j, "osd", -1);
@@ -61,7 +61,7 @@ static int read_pools(const json_t *reply, struct cn_osdmap *m, struct cn_error 
 	size_t i;
 
 	m->pools = cn_calloc(json_array_size(pools), sizeof(*m->pools));
-	json_array_foreach(pools, i, j) {
+	json_array_foreach (pools, i, j) {
 		struct cn_pool *p = &m->pools[m->n_pools++];
 		const json_t *profile = cn_json_obj(profiles, cn_json_str(j, "erasure_code_profile", ""));
 
@@ -158,8 +158,8 @@ bool cn_osdmap_temp_has(const struct cn_osdmap *m, int osd)
 	json_t *entry, *id;
 	size_t i, k;
 
-	json_array_foreach(m->pg_temp, i, entry)
-		json_array_foreach(cn_json_arr(entry, "osds"), k, id)
+	json_array_foreach (m->pg_temp, i, entry)
+		json_array_foreach (cn_json_arr(entry, "osds"), k, id)
 			if (json_is_integer(id) && json_integer_value(id) == osd)
 				return true;
 	return false;

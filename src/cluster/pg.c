@@ -188,7 +188,7 @@ static int list(struct cn_cluster *c, json_t *cmd, struct cn_pgs *pgs, struct cn
 	if (!cn_json_bool(reply, "pg_ready", true))
 		return cn_error_set(err, CN_FAILED, EAGAIN, "the manager has no statistics of the placement groups yet");
 	stats = json_is_array(reply) ? reply : cn_json_arr(reply, "pg_stats");
-	json_array_foreach(stats, i, j) {
+	json_array_foreach (stats, i, j) {
 		struct cn_pg pg;
 
 		if (!read_stats(j, &pg))
@@ -217,9 +217,26 @@ int cn_pg_ls(struct cn_cluster *c, const char *const *states, struct cn_pgs *pgs
 int cn_pg_ls_unclean(struct cn_cluster *c, struct cn_pgs *pgs, struct cn_error *err)
 {
 	static const char *const states[] = {
-		"remapped", "degraded", "undersized", "peering", "activating", "stale", "inconsistent", "recovering", "recovery_wait",
-		"recovery_toofull", "recovery_unfound", "backfilling", "backfill_wait", "backfill_toofull", "backfill_unfound", "incomplete",
-		"down", "peered", "creating", NULL,
+		"remapped",
+		"degraded",
+		"undersized",
+		"peering",
+		"activating",
+		"stale",
+		"inconsistent",
+		"recovering",
+		"recovery_wait",
+		"recovery_toofull",
+		"recovery_unfound",
+		"backfilling",
+		"backfill_wait",
+		"backfill_toofull",
+		"backfill_unfound",
+		"incomplete",
+		"down",
+		"peered",
+		"creating",
+		NULL,
 	};
 
 	return cn_pg_ls(c, states, pgs, err);
@@ -262,16 +279,16 @@ static void add_others(const json_t *reply, struct cn_ids *others)
 	json_t *stage, *j;
 	size_t i, k;
 
-	json_array_foreach(cn_json_arr(reply, "recovery_state"), i, stage) {
-		json_array_foreach(cn_json_arr(stage, "might_have_unfound"), k, j)
+	json_array_foreach (cn_json_arr(reply, "recovery_state"), i, stage) {
+		json_array_foreach (cn_json_arr(stage, "might_have_unfound"), k, j)
 			if (!clean)
 				add_peer(others, json_is_object(j) ? json_object_get(j, "osd") : j);
-		json_array_foreach(cn_json_arr(stage, "down_osds_we_would_probe"), k, j)
+		json_array_foreach (cn_json_arr(stage, "down_osds_we_would_probe"), k, j)
 			add_peer(others, j);
 	}
-	json_array_foreach(cn_json_arr(reply, "acting_recovery_backfill"), k, j)
+	json_array_foreach (cn_json_arr(reply, "acting_recovery_backfill"), k, j)
 		add_peer(others, j);
-	json_array_foreach(cn_json_arr(reply, "backfill_targets"), k, j)
+	json_array_foreach (cn_json_arr(reply, "backfill_targets"), k, j)
 		add_peer(others, j);
 }
 

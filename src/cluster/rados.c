@@ -245,7 +245,8 @@ static int explain_connect(int r, const struct cn_cluster_config *config, const 
 		cn_error_hint(err, "compare the keyring with: ceph auth get %s", entity);
 		break;
 	case ENOENT:
-		cn_error_set(err, CN_FAILED, r, "cannot connect to the cluster: no key for %s, or no monitor address, was found", entity);
+		cn_error_set(err, CN_FAILED, r, "cannot connect to the cluster: no key for %s, or no monitor address, was found",
+			     entity);
 		cn_error_hint(err, "name the keyring with --keyring or CEPH_KEYRING, the monitors with --conf or --mon-host");
 		break;
 	default:

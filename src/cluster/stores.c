@@ -24,7 +24,7 @@ int cn_osd_df(struct cn_cluster *c, struct cn_osd_usages *ret, struct cn_error *
 		return r;
 	nodes = cn_json_arr(reply, "nodes");
 	u.v = cn_calloc(json_array_size(nodes), sizeof(*u.v));
-	json_array_foreach(nodes, i, j)
+	json_array_foreach (nodes, i, j)
 		u.v[u.n++] = (struct cn_osd_usage){
 			.id = (int)cn_json_int(j, "id", -1),
 			.used = cn_json_int(j, "kb_used", 0) * 1024,
@@ -83,7 +83,8 @@ int cn_config_key_dump(struct cn_cluster *c, const char *prefix, json_t **ret, s
 
 int cn_config_key_set(struct cn_cluster *c, const char *key, const char *value, struct cn_error *err)
 {
-	return cn_command(c, CN_MON, NULL, json_pack("{ss,ss,ss}", "prefix", "config-key set", "key", key, "val", value), NULL, err);
+	return cn_command(c, CN_MON, NULL, json_pack("{ss,ss,ss}", "prefix", "config-key set", "key", key, "val", value), NULL,
+			  err);
 }
 
 int cn_config_key_rm(struct cn_cluster *c, const char *key, struct cn_error *err)

@@ -11,6 +11,6 @@ int cn_call_find(struct cn_run *run, const char *name, struct cn_journal **ret, 
 /* Under the decision lock: takes the journal of this name (run->others was just read) into run->drains. The newest that is no
  * tombstone, else the newest. CN_NOT_FOUND when there is none. */
 int cn_call_adopt(struct cn_run *run, const char *name, struct cn_error *err);
-/* The journal that a name means, in a list: the unfinished one that was begun with this name, else the only unfinished one that the
- * name may mean (CN_REFUSED when there are several), else the newest tombstone, else NULL. */
+/* The journal that a name means, in a list: the unfinished one that was begun with this name, else the only unfinished one that
+ * the name may mean (CN_REFUSED when there are several), else the newest tombstone, else NULL. */
 int cn_call_match(struct cn_journals *l, const char *name, struct cn_journal **ret, struct cn_error *err);

@@ -15,7 +15,9 @@ static void look_at_osds(struct cn_run *run, const struct cn_osdmap *m, struct c
 			if (!o || strcmp(o->uuid, rec->uuid) != 0)
 				cn_strv_addf(gone, "osd.%d is removed already", rec->id);
 			else if (!o->up)
-				cn_run_warning(run, "osd.%d is down: start its daemon again (systemctl start ceph-osd@%d, or its pod)", rec->id, rec->id);
+				cn_run_warning(run,
+					       "osd.%d is down: start its daemon again (systemctl start ceph-osd@%d, or its pod)",
+					       rec->id, rec->id);
 		}
 }
 
@@ -69,12 +71,14 @@ static int cancel_locked(struct cn_run *run, const char *name, struct cn_error *
 	if (run->drains[0].journal.phase == CN_PHASE_CANCELLED)
 		return 0;
 	if (run->drains[0].journal.phase >= CN_PHASE_SWEEP && run->drains[0].journal.phase < CN_PHASE_DONE) {
-		cn_error_set(err, CN_REFUSED, EPERM, "the OSDs of %s are removed already, there is no way back", run->drains[0].journal.node);
+		cn_error_set(err, CN_REFUSED, EPERM, "the OSDs of %s are removed already, there is no way back",
+			     run->drains[0].journal.node);
 		cn_error_hint(err, "finish it: cephnode drain %s", run->drains[0].journal.node);
 		return -EPERM;
 	}
 	if (run->drains[0].journal.phase == CN_PHASE_DONE) {
-		cn_error_set(err, CN_REFUSED, EPERM, "%s was drained and its OSDs are removed: there is no way back", run->drains[0].journal.node);
+		cn_error_set(err, CN_REFUSED, EPERM, "%s was drained and its OSDs are removed: there is no way back",
+			     run->drains[0].journal.node);
 		return -EPERM;
 	}
 	return undo(run, err);

@@ -39,8 +39,10 @@ static int check_overlap(struct cn_run *run, const struct cn_intake *in, struct 
 			const struct cn_osd *o = cn_osdmap_osd(&in->inv.osdmap, j->osds[k].id);
 
 			if (o && strcmp(o->uuid, j->osds[k].uuid) == 0 && cn_ids_has(&in->plan.osds, o->id)) {
-				cn_error_set(err, CN_REFUSED, EBUSY, "osd.%d is being drained by cephnode pid %lld on %s (drain of %s, %s)",
-					     j->osds[k].id, (long long)j->owner.pid, j->owner.host, j->node, cn_phase_name(j->phase));
+				cn_error_set(err, CN_REFUSED, EBUSY,
+					     "osd.%d is being drained by cephnode pid %lld on %s (drain of %s, %s)",
+					     j->osds[k].id, (long long)j->owner.pid, j->owner.host, j->node,
+					     cn_phase_name(j->phase));
 				cn_error_hint(err, "watch it: cephnode status --watch");
 				return -EBUSY;
 			}
@@ -92,8 +94,8 @@ static int first_changes(struct cn_run *run, struct cn_error *err)
 	return r;
 }
 
-/* What a window that ends badly leaves: after a refusal nothing, else at least no flags. Without the lease nothing may be touched any
- * more: then the guard, or the next cephnode, puts the flags back. */
+/* What a window that ends badly leaves: after a refusal nothing, else at least no flags. Without the lease nothing may be touched
+ * any more: then the guard, or the next cephnode, puts the flags back. */
 static void clean_up(struct cn_run *run, struct cn_error *why)
 {
 	_cleanup_error_ struct cn_error err = {};
@@ -103,7 +105,8 @@ static void clean_up(struct cn_run *run, struct cn_error *why)
 	if (why->code == CN_REFUSED && run->drains[0].journal.loaded) {
 		r = cn_undo_hold(run, &err);
 		if (r < 0) {
-			cn_error_set(why, CN_FAILED, EIO, "the forecast refuses, and not everything could be taken back: %s", err.message);
+			cn_error_set(why, CN_FAILED, EIO, "the forecast refuses, and not everything could be taken back: %s",
+				     err.message);
 			cn_error_hint(why, "run: cephnode cancel %s", run->node);
 		}
 	} else if (run->drains[0].journal.flags_set.n && cn_may_change(run, NULL) == 0) {
@@ -263,8 +266,8 @@ static int begin(struct cn_run *run, struct cn_intake *in, struct cn_error *err)
 	return r;
 }
 
-/* What makes the second window worth another try: the lease ran out, a PG came unclean between proof and lock, or other drains hold
- * the lock for long. */
+/* What makes the second window worth another try: the lease ran out, a PG came unclean between proof and lock, or other drains
+ * hold the lock for long. */
 static bool worth_another_look(int r, const struct cn_error *err)
 {
 	return r == -EAGAIN || r == -ESTALE || (r == -EBUSY && err->code == CN_TIMEOUT);

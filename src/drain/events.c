@@ -12,7 +12,8 @@ static struct cn_run *current;
 static void emit_locked(struct cn_run *run, const char *event, json_t *fields)
 {
 	_cleanup_free_ char *time = cn_time_format(cn_clock_real_ms(run->clock));
-	_cleanup_json_ json_t *e = json_pack("{si,ss,ss,so}", "schema", 1, "event", event, "time", time, "node", cn_json_string(run->node));
+	_cleanup_json_ json_t *e =
+		json_pack("{si,ss,ss,so}", "schema", 1, "event", event, "time", time, "node", cn_json_string(run->node));
 
 	if (fields)
 		json_object_update(e, fields);

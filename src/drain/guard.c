@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cephnode/drain/guard.h"
+#include "cephnode/drain/journal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,9 +22,31 @@ struct cn_guard {
 };
 
 /* One message is one packet: "arm ID FLAG,FLAG", "disarm", answered with "ok" or the reason why not; "keep" has no answer. */
+static bool flags_recorded(struct cn_cluster *c, const char *id)
+{
+	struct cn_journal j = {};
+	bool recorded = cn_journal_load(c, id, &j, NULL) == 0 && j.flags_set.n;
+
+	cn_journal_release(&j);
+	return recorded;
+}
+
+/* Only for a journal that still says that the flags are set; looked at again behind it, for who puts them back at the same time.
+ */
+static void leave_mark(struct cn_cluster *c, const char *id)
+{
+	_cleanup_free_ char *key = cn_asprintf(CN_GUARD_PREFIX "%s", id);
+
+	if (!flags_recorded(c, id))
+		return;
+	cn_config_key_set(c, key, "released", NULL);
+	if (!flags_recorded(c, id))
+		cn_config_key_rm(c, key, NULL);
+}
+
 static void unset_all(struct cn_cluster *c, const char *text)
 {
-	_cleanup_free_ char *key = cn_asprintf(CN_GUARD_PREFIX "%.*s", (int)strcspn(text, " "), text);
+	_cleanup_free_ char *id = cn_strndup(text, strcspn(text, " "));
 	const char *list = text + strcspn(text, " ");
 	struct cn_strv flags = {};
 
@@ -31,7 +54,7 @@ static void unset_all(struct cn_cluster *c, const char *text)
 	for (size_t i = 0; i < flags.n; i++)
 		for (int tries = 0; tries < 10 && cn_osd_unset(c, flags.v[i], NULL) < 0; tries++)
 			poll(NULL, 0, 1000); /* no quorum just now */
-	cn_config_key_set(c, key, "released", NULL);
+	leave_mark(c, id);
 	cn_strv_release(&flags);
 }
 
@@ -95,8 +118,8 @@ static void child(int fd, const struct cn_cluster_config *config)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	/* A session of its own: Ctrl-C on the terminal is meant for the parent. And none of its streams: whoever reads the parent's
-	 * output waits for the last writer to close it. */
+	/* A session of its own: Ctrl-C on the terminal is meant for the parent. And none of its streams: whoever reads the
+	 * parent's output waits for the last writer to close it. */
 	setsid();
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);

@@ -81,9 +81,11 @@ static bool flags_are_ours(const char *summary, const struct cn_health_context *
 static bool explained(const struct cn_health_check *check, const struct cn_health_context *ctx)
 {
 	const char *code = check->code;
-	static const char *const of_moving[] = {"PG_DEGRADED", "OBJECT_MISPLACED", "PG_NOT_SCRUBBED", "PG_NOT_DEEP_SCRUBBED", NULL};
+	static const char *const of_moving[] = {"PG_DEGRADED", "OBJECT_MISPLACED", "PG_NOT_SCRUBBED", "PG_NOT_DEEP_SCRUBBED",
+						NULL};
 	static const char *const of_fill[] = {"OSD_NEARFULL", "POOL_NEARFULL", NULL}; /* the plan warned of them */
-	static const char *const of_down[] = {"OSD_DOWN", "OSD_HOST_DOWN", "OSD_CHASSIS_DOWN", "OSD_RACK_DOWN", "OSD_ROOT_DOWN", NULL};
+	static const char *const of_down[] = {"OSD_DOWN",      "OSD_HOST_DOWN", "OSD_CHASSIS_DOWN",
+					      "OSD_RACK_DOWN", "OSD_ROOT_DOWN", NULL};
 
 	if (strcmp(code, "OSDMAP_FLAGS") == 0)
 		return flags_are_ours(check->summary, ctx);

@@ -45,8 +45,8 @@ static int change_flags(struct cn_run *run, const struct cn_strv *flags, bool se
 		r = cn_osdmap_get(run->c, &m, err);
 	for (size_t i = 0; i < flags->n && r == 0; i++)
 		if (cn_strv_has(&m.flags, flags->v[i]) != set)
-			r = cn_error_set(err, CN_FAILED, EREMCHG, "the flag %s is %s although the mon took the command", flags->v[i],
-					 set ? "not set" : "still set");
+			r = cn_error_set(err, CN_FAILED, EREMCHG, "the flag %s is %s although the mon took the command",
+					 flags->v[i], set ? "not set" : "still set");
 	return r;
 }
 
@@ -144,8 +144,8 @@ static int send_weights(struct weight_job *job, struct cn_error *err)
 	return r;
 }
 
-/* A journal of an earlier run knows the weights from before; what is neither that nor 0 came from another hand since. The operator
- * has asked again to drain, so that weight is the one to go back to: written down before it is changed. */
+/* A journal of an earlier run knows the weights from before; what is neither that nor 0 came from another hand since. The
+ * operator has asked again to drain, so that weight is the one to go back to: written down before it is changed. */
 static void take_in_other_weights(struct cn_run *run, const struct cn_crush *crush, const struct cn_ids *osds)
 {
 	for (size_t i = 0; i < run->n; i++)
@@ -155,8 +155,8 @@ static void take_in_other_weights(struct cn_run *run, const struct cn_crush *cru
 
 			if (now == 0 || now == rec->crush_weight || !cn_ids_has(osds, rec->id))
 				continue;
-			cn_run_warning(run, "osd.%d: another hand set its CRUSH weight to %.5f; cancel will go back to that", rec->id,
-				       now / (double)CN_WEIGHT_ONE);
+			cn_run_warning(run, "osd.%d: another hand set its CRUSH weight to %.5f; cancel will go back to that",
+				       rec->id, now / (double)CN_WEIGHT_ONE);
 			rec->crush_weight = now;
 		}
 }
@@ -168,8 +168,8 @@ static int verify_weights(struct cn_run *run, const struct cn_ids *osds, struct 
 
 	for (size_t i = 0; i < osds->n && r == 0; i++)
 		if (cn_crush_weight(&crush, osds->v[i], NULL) != 0)
-			r = cn_error_set(err, CN_FAILED, EREMCHG, "the CRUSH weight of osd.%d is not 0 although the mon took the command",
-					 osds->v[i]);
+			r = cn_error_set(err, CN_FAILED, EREMCHG,
+					 "the CRUSH weight of osd.%d is not 0 although the mon took the command", osds->v[i]);
 	return r;
 }
 
@@ -208,8 +208,9 @@ int cn_step_reweight(struct cn_run *run, struct cn_error *err)
 	cn_ids_release(&job.osds);
 	if (r < 0)
 		return cn_error_wrap(err, "cannot set the CRUSH weights to 0");
-	cn_step_end(run, "reweight", json_pack("{so,sI,sI}", "osds", cn_json_ids(&osds), "epoch", (json_int_t)after.epoch, "epochs",
-					       (json_int_t)(after.epoch - before.epoch)));
+	cn_step_end(run, "reweight",
+		    json_pack("{so,sI,sI}", "osds", cn_json_ids(&osds), "epoch", (json_int_t)after.epoch, "epochs",
+			      (json_int_t)(after.epoch - before.epoch)));
 	return 0;
 }
 
@@ -241,8 +242,8 @@ static void one_forecast(void *arg, size_t i)
 	if (left_on >= 0)
 		job->refusals[i] = cn_asprintf("PG %s of pool '%s' would stay on osd.%d", text, pool->name, left_on);
 	else if ((int)filled < pool->size)
-		job->refusals[i] = cn_asprintf("CRUSH finds a place for only %zu of %d shards of PG %s of pool '%s'", filled, pool->size, text,
-					       pool->name);
+		job->refusals[i] = cn_asprintf("CRUSH finds a place for only %zu of %d shards of PG %s of pool '%s'", filled,
+					       pool->size, text, pool->name);
 	cn_pg_release(&pg);
 }
 
@@ -270,7 +271,8 @@ int cn_step_forecast(struct cn_run *run, struct cn_error *err)
 			cn_error_move(err, &job.errors[i]);
 		} else if (r == 0 && job.refusals[i]) {
 			r = cn_error_set(err, CN_REFUSED, EPERM, "refused: %s", job.refusals[i]);
-			cn_error_hint(err, "nothing has moved and all is as before; add failure domains, or raise choose_total_tries");
+			cn_error_hint(err,
+				      "nothing has moved and all is as before; add failure domains, or raise choose_total_tries");
 		}
 		cn_error_release(&job.errors[i]);
 		free(job.refusals[i]);

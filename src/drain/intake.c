@@ -5,7 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define PASSING_MS 15000 /* PGs that peer, as behind another drain's begin, need statistics of two rounds to be seen active again */
+#define PASSING_MS                                                                                                               \
+	15000 /* PGs that peer, as behind another drain's begin, need statistics of two rounds to be seen active again */
 
 static struct cn_journal *add_drain(struct cn_run *run, enum cn_phase begun_at)
 {
@@ -131,7 +132,8 @@ static int check_mixture(const struct cn_run *run, const struct cn_intake *in, s
 		methods |= j->method_out != run->drains[0].journal.method_out;
 	}
 	if (methods)
-		return cn_error_set(err, CN_REFUSED, EBUSY, "the drains were begun with different methods: finish each by itself");
+		return cn_error_set(err, CN_REFUSED, EBUSY,
+				    "the drains were begun with different methods: finish each by itself");
 	if (!late || !early)
 		return 0;
 	cn_error_set(err, CN_REFUSED, EBUSY, "%s is about to be removed (%s)", late->node, cn_phase_name(late->phase));
@@ -256,8 +258,8 @@ int cn_intake_plan(struct cn_run *run, struct cn_intake *in, bool tell, struct c
 	return cn_plan_verdict(&in->plan, err);
 }
 
-/* A drain that was begun before and goes through the first window (again): PGs that have come to its OSDs since are watched too, and
- * what was recorded stays. Before its first change all of it is recorded anew. */
+/* A drain that was begun before and goes through the first window (again): PGs that have come to its OSDs since are watched too,
+ * and what was recorded stays. Before its first change all of it is recorded anew. */
 static void refresh(struct cn_run *run, struct cn_drain *d, const struct cn_inventory *inv, const struct cn_node *node)
 {
 	struct cn_journal *old = &d->journal, now;
@@ -337,7 +339,8 @@ static int explain_owned(const struct cn_journal *j, struct cn_error *err)
 
 int cn_intake_own(struct cn_run *run, struct cn_error *err)
 {
-	/* An owner on another machine that died holds its lease for 30 s more; one on this machine is known to be dead at once. */
+	/* An owner on another machine that died holds its lease for 30 s more; one on this machine is known to be dead at once.
+	 */
 	int64_t wait_ms = MIN(run->ctx->options->lock_wait_s, (int64_t)CN_LEASE_S + 5) * 1000;
 
 	for (size_t i = 0; i < run->n; i++) {
@@ -356,7 +359,8 @@ int cn_intake_own(struct cn_run *run, struct cn_error *err)
 		cn_owner_self(&self);
 		here = j->owner.boot_id && j->owner.pid_ns && strcmp(self.boot_id, j->owner.boot_id) == 0 &&
 		       strcmp(self.pid_ns, j->owner.pid_ns) == 0;
-		r = cn_lease_take(run->c, run->clock, run->pool, name, &j->owner, here ? 0 : wait_ms, NULL, NULL, &run->drains[i].own, err);
+		r = cn_lease_take(run->c, run->clock, run->pool, name, &j->owner, here ? 0 : wait_ms, NULL, NULL,
+				  &run->drains[i].own, err);
 		if (r == -EBUSY)
 			return explain_owned(j, err);
 		if (r < 0)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* Inside of src/drain: which drains a call is about: new ones, unfinished ones that it goes on with, and nodes that are gone already. */
+/* Inside of src/drain: which drains a call is about: new ones, unfinished ones that it goes on with, and nodes that are gone
+ * already. */
 #include "call.h"
 
 struct cn_intake {
-	struct cn_strv specs;        /* to be discovered: new nodes, and unfinished ones that have not passed `release` */
-	struct cn_inventory inv;     /* of these */
-	struct cn_plan plan;         /* of these */
-	struct cn_ids told;          /* OSDs of the plan that was shown */
+	struct cn_strv specs;    /* to be discovered: new nodes, and unfinished ones that have not passed `release` */
+	struct cn_inventory inv; /* of these */
+	struct cn_plan plan;     /* of these */
+	struct cn_ids told;      /* OSDs of the plan that was shown */
 	size_t already_removed;
 };
 

@@ -9,11 +9,11 @@
 #include <sys/random.h>
 
 static const char *const phase_names[] = {
-	[CN_PHASE_LOCK] = "lock",         [CN_PHASE_CHECK] = "check",     [CN_PHASE_HOLD] = "hold",
-	[CN_PHASE_REWEIGHT] = "reweight", [CN_PHASE_FORECAST] = "forecast", [CN_PHASE_RELEASE] = "release",
-	[CN_PHASE_WAIT] = "wait",         [CN_PHASE_PROVE] = "prove",     [CN_PHASE_DRAINED] = "drained",
-	[CN_PHASE_OUT] = "out",           [CN_PHASE_STOP] = "stop",       [CN_PHASE_PURGE] = "purge",
-	[CN_PHASE_SWEEP] = "sweep",       [CN_PHASE_AUDIT] = "audit",     [CN_PHASE_DONE] = "done",
+	[CN_PHASE_LOCK] = "lock",         [CN_PHASE_CHECK] = "check",         [CN_PHASE_HOLD] = "hold",
+	[CN_PHASE_REWEIGHT] = "reweight", [CN_PHASE_FORECAST] = "forecast",   [CN_PHASE_RELEASE] = "release",
+	[CN_PHASE_WAIT] = "wait",         [CN_PHASE_PROVE] = "prove",         [CN_PHASE_DRAINED] = "drained",
+	[CN_PHASE_OUT] = "out",           [CN_PHASE_STOP] = "stop",           [CN_PHASE_PURGE] = "purge",
+	[CN_PHASE_SWEEP] = "sweep",       [CN_PHASE_AUDIT] = "audit",         [CN_PHASE_DONE] = "done",
 	[CN_PHASE_CANCEL] = "cancel",     [CN_PHASE_CANCELLED] = "cancelled",
 };
 
@@ -130,9 +130,9 @@ static json_t *osds_json(const struct cn_journal *j)
 		const struct cn_journal_osd *o = &j->osds[i];
 
 		json_array_append_new(a, json_pack("{si,ss,sb,sI,sI,so,so}", "id", o->id, "uuid", o->uuid, "in_tree", o->in_tree,
-						   "crush_weight", (json_int_t)o->crush_weight, "reweight", (json_int_t)o->reweight,
-						   "device_class", cn_json_string(o->device_class), "parent",
-						   cn_json_string(o->parent)));
+						   "crush_weight", (json_int_t)o->crush_weight, "reweight",
+						   (json_int_t)o->reweight, "device_class", cn_json_string(o->device_class),
+						   "parent", cn_json_string(o->parent)));
 	}
 	return a;
 }
@@ -207,7 +207,7 @@ static void read_strv(const json_t *a, struct cn_strv *ret)
 	json_t *j;
 	size_t i;
 
-	json_array_foreach(a, i, j)
+	json_array_foreach (a, i, j)
 		cn_strv_add(ret, json_string_value(j) ? json_string_value(j) : "");
 }
 
@@ -217,7 +217,7 @@ static void read_osds(const json_t *a, struct cn_journal *ret)
 	size_t i;
 
 	ret->osds = cn_calloc(json_array_size(a), sizeof(*ret->osds));
-	json_array_foreach(a, i, o) {
+	json_array_foreach (a, i, o) {
 		struct cn_journal_osd *rec = &ret->osds[ret->n_osds++];
 
 		rec->id = (int)cn_json_int(o, "id", -1);
@@ -236,7 +236,7 @@ static bool read_pgs(const json_t *body, struct cn_journal *ret)
 	const char *key;
 
 	ret->pgs = cn_calloc(json_object_size(pgs), sizeof(*ret->pgs));
-	json_object_foreach(pgs, key, v) {
+	json_object_foreach (pgs, key, v) {
 		if (!cn_pgid_parse(key, &ret->pgs[ret->n_pgs].id))
 			return false;
 		ret->pgs[ret->n_pgs++].shards = (int)json_integer_value(v);
@@ -244,7 +244,7 @@ static bool read_pgs(const json_t *body, struct cn_journal *ret)
 	if (ret->n_pgs)
 		qsort(ret->pgs, ret->n_pgs, sizeof(*ret->pgs), cn_pgid_cmp);
 	ret->pools = cn_calloc(json_object_size(pools), sizeof(*ret->pools));
-	json_object_foreach(pools, key, v)
+	json_object_foreach (pools, key, v)
 		ret->pools[ret->n_pools++] = (struct cn_journal_pool){atoll(key), (uint32_t)json_integer_value(v)};
 	return true;
 }
@@ -344,8 +344,8 @@ struct cn_journal_pg *cn_journal_pgs_now(const struct cn_journal *j, const struc
 		uint32_t then = j->pools[i].pg_num, now = pool ? pool->pg_num : 0;
 
 		for (uint32_t seed = 0; seed < MAX(then, now) && pool; seed++) {
-			/* A split PG's objects came from the PG that its seed folds to under the old pg_num; a merged one's are now in
-			 * the PG that its seed folds to under the new one. */
+			/* A split PG's objects came from the PG that its seed folds to under the old pg_num; a merged one's are
+			 * now in the PG that its seed folds to under the new one. */
 			struct cn_pgid was = {pool->id, cn_pg_stable_mod(seed, then)};
 			struct cn_pgid is = {pool->id, cn_pg_stable_mod(seed, now)};
 			int shards;

@@ -39,7 +39,7 @@ static int remove_parts(struct cn_cluster *c, const char *id, int64_t keep, stru
 	int r;
 
 	r = cn_config_key_dump(c, prefix, &dump, err);
-	json_object_foreach(dump, key, v)
+	json_object_foreach (dump, key, v)
 		if (r == 0 && strncmp(key, prefix, strlen(prefix)) == 0 && strncmp(key, kept, strlen(kept)) != 0)
 			r = cn_config_key_rm(c, key, err);
 	return r;
@@ -77,8 +77,8 @@ int cn_journal_save(struct cn_cluster *c, struct cn_journal *j, struct cn_clock 
 	body = cn_journal_json(j);
 	text = cn_json_dump(body);
 	sum = checksum(text);
-	head = json_pack("{si,ss,sI,ss}", "schema", CN_JOURNAL_SCHEMA, "id", j->id, "generation", (json_int_t)j->generation, "checksum",
-			 sum);
+	head = json_pack("{si,ss,sI,ss}", "schema", CN_JOURNAL_SCHEMA, "id", j->id, "generation", (json_int_t)j->generation,
+			 "checksum", sum);
 	if (strlen(text) > PART_SIZE)
 		r = save_parts(c, j, text, &parts, err);
 	else
@@ -143,7 +143,8 @@ static int read_head(const char *key, const char *value, const json_t *dump, str
 	int r;
 
 	if (schema > CN_JOURNAL_SCHEMA) {
-		cn_error_set(err, CN_FAILED, EPROTO, "config-key %s was written by a newer cephnode (schema %" PRId64 ")", key, schema);
+		cn_error_set(err, CN_FAILED, EPROTO, "config-key %s was written by a newer cephnode (schema %" PRId64 ")", key,
+			     schema);
 		cn_error_hint(err, "use that version, or a newer one");
 		return -EPROTO;
 	}
@@ -151,8 +152,11 @@ static int read_head(const char *key, const char *value, const json_t *dump, str
 	sum = text ? checksum(text) : NULL;
 	if (!sum || strcmp(sum, cn_json_str(head, "checksum", "")) != 0) {
 		cn_error_set(err, CN_FAILED, EBADMSG, "the journal in config-key %s is damaged", key);
-		cn_error_hint(err, "it holds the weights from before a drain: read it (ceph config-key get %s), put them back by hand, then "
-				   "remove it (ceph config-key rm %s)", key, key);
+		cn_error_hint(
+			err,
+			"it holds the weights from before a drain: read it (ceph config-key get %s), put them back by hand, then "
+			"remove it (ceph config-key rm %s)",
+			key, key);
 		return -EBADMSG;
 	}
 	body = cn_json_parse(text, strlen(text), err);
@@ -178,8 +182,9 @@ static int load(struct cn_cluster *c, const char *prefix, struct cn_journals *re
 	if (r < 0)
 		return r;
 	l.v = cn_calloc(json_object_size(dump), sizeof(*l.v));
-	json_object_foreach(dump, key, v) {
-		const char *id = strncmp(key, CN_JOURNAL_PREFIX, strlen(CN_JOURNAL_PREFIX)) == 0 ? key + strlen(CN_JOURNAL_PREFIX) : "/";
+	json_object_foreach (dump, key, v) {
+		const char *id =
+			strncmp(key, CN_JOURNAL_PREFIX, strlen(CN_JOURNAL_PREFIX)) == 0 ? key + strlen(CN_JOURNAL_PREFIX) : "/";
 
 		if (strchr(id, '/') || !json_is_string(v))
 			continue; /* a part: read through its head, or left by a torn write and without meaning */

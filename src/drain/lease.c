@@ -37,8 +37,8 @@ static bool pg_is_active(struct cn_cluster *c, const struct cn_pool *pool)
 	bool active;
 
 	if (cn_command(c, CN_MON, NULL,
-		       json_pack("{ss,ss,ss,ss,ss}", "prefix", "osd map", "pool", pool->name, "object", LOCK_OBJECT, "nspace", LOCK_NAMESPACE,
-				 "format", "json"),
+		       json_pack("{ss,ss,ss,ss,ss}", "prefix", "osd map", "pool", pool->name, "object", LOCK_OBJECT, "nspace",
+				 LOCK_NAMESPACE, "format", "json"),
 		       &reply, NULL) < 0 ||
 	    !cn_pgid_parse(cn_json_str(reply, "pgid", NULL), &id) || cn_pg_query(c, id, &pg, NULL, NULL) < 0)
 		return false;
@@ -59,7 +59,8 @@ static int choose_pool(struct cn_cluster *c, char **ret, struct cn_error *err)
 		for (size_t i = 0; i < m.n_pools; i++) {
 			const struct cn_pool *p = &m.pools[i];
 
-			if (p->erasure || (k < ARRAY_SIZE(preferred) && strcmp(p->name, preferred[k]) != 0) || !pg_is_active(c, p))
+			if (p->erasure || (k < ARRAY_SIZE(preferred) && strcmp(p->name, preferred[k]) != 0) ||
+			    !pg_is_active(c, p))
 				continue;
 			*ret = cn_strdup(p->name);
 			return 0;
@@ -78,7 +79,8 @@ int cn_lease_pool(struct cn_cluster *c, const char *wanted, char **ret_pool, str
 		return r;
 	if (r == 0 && wanted && strcmp(recorded, wanted) != 0) {
 		cn_error_set(err, CN_REFUSED, EEXIST, "the decision lock lives in pool '%s', not '%s'", recorded, wanted);
-		cn_error_hint(err, "every cephnode must use the same pool; to move it, first end all drains, then: ceph config-key rm " CN_LOCK_KEY);
+		cn_error_hint(err, "every cephnode must use the same pool; to move it, first end all drains, then: ceph "
+				   "config-key rm " CN_LOCK_KEY);
 		return -EEXIST;
 	}
 	if (r == 0 || wanted) {
@@ -133,7 +135,8 @@ static bool put_dead_aside(struct cn_lease *l, const struct cn_owner *journal_ow
 
 	if (l->decision && read_holder(l, &holder, &cookie))
 		who = &holder;
-	if (!who || !cn_owner_is_dead(who) || l->cluster->ops->lockers(l->cluster, &l->object, l->name, &lockers) < 0 || lockers.n != 1)
+	if (!who || !cn_owner_is_dead(who) || l->cluster->ops->lockers(l->cluster, &l->object, l->name, &lockers) < 0 ||
+	    lockers.n != 1)
 		return false;
 	snprintf(client, sizeof(client), "client.%" PRIu64, who->instance);
 	if (strcmp(lockers.v[0].client, client) != 0 || (cookie && strcmp(lockers.v[0].cookie, cookie) != 0))
@@ -150,7 +153,8 @@ static char *describe_holder(struct cn_lease *l, const struct cn_owner *journal_
 
 	if (l->decision && read_holder(l, &holder, &cookie))
 		who = &holder;
-	return who && who->host ? cn_asprintf("cephnode pid %" PRId64 " on %s", who->pid, who->host) : cn_strdup("another cephnode");
+	return who && who->host ? cn_asprintf("cephnode pid %" PRId64 " on %s", who->pid, who->host)
+				: cn_strdup("another cephnode");
 }
 
 static int send_lock(struct cn_lease *l, bool renew)
@@ -189,7 +193,8 @@ static void *renew_thread(void *arg)
 	return NULL;
 }
 
-/* The lock is ours. Was it left behind by someone whose last command may still be on its way? Then wait, then say that it is us. */
+/* The lock is ours. Was it left behind by someone whose last command may still be on its way? Then wait, then say that it is us.
+ */
 static int settle(struct cn_lease *l, struct cn_error *err)
 {
 	_cleanup_(cn_owner_release) struct cn_owner holder = {};
@@ -206,17 +211,20 @@ static int settle(struct cn_lease *l, struct cn_error *err)
 	me = identity(l);
 	r = l->cluster->ops->write(l->cluster, &l->object, me);
 	l->settled = r == 0;
-	return r < 0 ? cn_error_set(err, CN_FAILED, r, "cannot write the lock object in pool '%s': %s", l->pool, strerror(-r)) : 0;
+	return r < 0 ? cn_error_set(err, CN_FAILED, r, "cannot write the lock object in pool '%s': %s", l->pool, strerror(-r))
+		     : 0;
 }
 
 static int explain_lock(const struct cn_lease *l, int r, struct cn_error *err)
 {
-	cn_error_set(err, r == -ETIMEDOUT ? CN_TIMEOUT : CN_FAILED, r, "cannot lock %s/%s/%s: %s", l->pool, LOCK_NAMESPACE, LOCK_OBJECT,
-		     strerror(-r));
+	cn_error_set(err, r == -ETIMEDOUT ? CN_TIMEOUT : CN_FAILED, r, "cannot lock %s/%s/%s: %s", l->pool, LOCK_NAMESPACE,
+		     LOCK_OBJECT, strerror(-r));
 	if (r == -EPERM || r == -EACCES)
-		cn_error_hint(err, "%s needs the cap osd 'allow rwx pool=%s namespace=%s'", l->cluster->entity, l->pool, LOCK_NAMESPACE);
+		cn_error_hint(err, "%s needs the cap osd 'allow rwx pool=%s namespace=%s'", l->cluster->entity, l->pool,
+			      LOCK_NAMESPACE);
 	if (r == -ENOENT)
-		cn_error_hint(err, "pool '%s' does not exist; name another with --lock-pool after: ceph config-key rm %s", l->pool, CN_LOCK_KEY);
+		cn_error_hint(err, "pool '%s' does not exist; name another with --lock-pool after: ceph config-key rm %s",
+			      l->pool, CN_LOCK_KEY);
 	return r;
 }
 
@@ -303,7 +311,8 @@ int cn_lease_may_change(struct cn_lease *l, struct cn_error *err)
 	pthread_mutex_unlock(&l->mutex);
 	if (!lost && left >= CN_LEASE_NEED_MS)
 		return 0;
-	return cn_error_set(err, CN_FAILED, ESTALE, "the lock was not renewed in time (this process was stopped, or the cluster did not answer)");
+	return cn_error_set(err, CN_FAILED, ESTALE,
+			    "the lock was not renewed in time (this process was stopped, or the cluster did not answer)");
 }
 
 void cn_lease_free(struct cn_lease *l)

@@ -6,7 +6,7 @@
 struct look {
 	struct cn_cluster *c;
 	const int *osds;
-	struct cn_pgs *lists;    /* [0]: unclean ones, then one list for each OSD */
+	struct cn_pgs *lists; /* [0]: unclean ones, then one list for each OSD */
 	struct cn_error *errors;
 };
 
@@ -31,8 +31,8 @@ static bool has_any(const struct cn_pg *pg, const struct cn_ids *osds, bool up_o
 	return false;
 }
 
-/* A PG that has not heard of the change yet (still maps to the node), or has not counted yet what it must move, has all to move; else
- * what Ceph counts as misplaced or degraded, at most the node's own share: other shards of it may be on the move too. */
+/* A PG that has not heard of the change yet (still maps to the node), or has not counted yet what it must move, has all to move;
+ * else what Ceph counts as misplaced or degraded, at most the node's own share: other shards of it may be on the move too. */
 static int64_t bytes_left(const struct cn_osdmap *m, const struct cn_pg *pg, int shards, const struct cn_ids *osds)
 {
 	int64_t all = shards * cn_shard_bytes(m, pg), objects = pg->objects * shards;
@@ -65,8 +65,8 @@ void cn_measure_release(struct cn_measure *m)
 	*m = (struct cn_measure){};
 }
 
-int cn_measure(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_ids *osds, const struct cn_journal_pg *pgs, size_t n,
-	       struct cn_measure *ret, struct cn_error *err)
+int cn_measure(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_ids *osds, const struct cn_journal_pg *pgs,
+	       size_t n, struct cn_measure *ret, struct cn_error *err)
 {
 	_cleanup_(cn_ids_release) struct cn_ids up = {};
 	struct look l = {.c = c};

@@ -94,9 +94,10 @@ bool cn_owner_is_dead(const struct cn_owner *o)
 
 json_t *cn_owner_json(const struct cn_owner *o)
 {
-	return json_pack("{so,sI,so,so,sI,sI}", "host", cn_json_string(o->host ? o->host : ""), "pid", (json_int_t)o->pid, "boot_id",
-			 cn_json_string(o->boot_id ? o->boot_id : ""), "pid_ns", cn_json_string(o->pid_ns ? o->pid_ns : ""),
-			 "pid_start", (json_int_t)o->pid_start, "instance", (json_int_t)o->instance);
+	return json_pack("{so,sI,so,so,sI,sI}", "host", cn_json_string(o->host ? o->host : ""), "pid", (json_int_t)o->pid,
+			 "boot_id", cn_json_string(o->boot_id ? o->boot_id : ""), "pid_ns",
+			 cn_json_string(o->pid_ns ? o->pid_ns : ""), "pid_start", (json_int_t)o->pid_start, "instance",
+			 (json_int_t)o->instance);
 }
 
 void cn_owner_read(const json_t *j, struct cn_owner *ret)

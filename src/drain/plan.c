@@ -79,8 +79,9 @@ static void count_data(struct maker *mk)
 
 static void check_pgs(struct maker *mk)
 {
-	static const char *const never[] = {"inconsistent", "incomplete", "down", "stale", "recovery_unfound", "backfill_unfound",
-					    "recovery_toofull", "backfill_toofull"};
+	static const char *const never[] = {
+		"inconsistent",     "incomplete",      "down", "stale", "recovery_unfound", "backfill_unfound",
+		"recovery_toofull", "backfill_toofull"};
 	size_t unclean = 0;
 
 	for (size_t n = 0; n < mk->inv->n_nodes; n++)
@@ -100,7 +101,8 @@ static void check_pgs(struct maker *mk)
 				       cn_pgid_format(pg->id, text), pg->state);
 		}
 	if (unclean)
-		cn_strv_addf(&mk->plan->warnings, "%zu of the node's PGs are not clean now: they must become so before an OSD is stopped", unclean);
+		cn_strv_addf(&mk->plan->warnings,
+			     "%zu of the node's PGs are not clean now: they must become so before an OSD is stopped", unclean);
 }
 
 static void check_pools(struct maker *mk)
@@ -127,15 +129,17 @@ static void check_pools(struct maker *mk)
 		out->ok = out->left >= out->needed;
 		if (!out->ok)
 			refuse(p, "add capacity first, or lower the size of the pool",
-			       "pool '%s' keeps %d copies or chunks on %ss of their own, and only %d would be left", pool->name, out->needed,
-			       domain, out->left);
+			       "pool '%s' keeps %d copies or chunks on %ss of their own, and only %d would be left", pool->name,
+			       out->needed, domain, out->left);
 	}
 }
 
 /* What another drain's steps, or PGs that peer, show for some seconds. */
 static bool may_pass(const struct maker *mk, const char *found)
 {
-	static const char *const codes[] = {"PG_AVAILABILITY:", "PG_DEGRADED:"}, *const of_drains[] = {"OSDMAP_FLAGS:", "OSD_DOWN:", "OSD_HOST_DOWN:"};
+	static const char *const codes[] = {"PG_AVAILABILITY:", "PG_DEGRADED:"}, *const of_drains[] = {
+											 "OSDMAP_FLAGS:", "OSD_DOWN:",
+											 "OSD_HOST_DOWN:"};
 	bool live = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
@@ -165,7 +169,8 @@ static void check_health(struct maker *mk)
 	}
 	for (size_t i = 0; i < mk->health.n_checks; i++)
 		if (cn_strv_has(mk->accept, mk->health.checks[i].code) && !cn_health_never_acceptable(mk->health.checks[i].code))
-			cn_strv_addf(&mk->plan->warnings, "accepted: %s: %s", mk->health.checks[i].code, mk->health.checks[i].summary);
+			cn_strv_addf(&mk->plan->warnings, "accepted: %s: %s", mk->health.checks[i].code,
+				     mk->health.checks[i].summary);
 }
 
 /* A bound, not a forecast: the bytes spread over the remaining OSDs of the rules by their CRUSH weight. */
@@ -199,10 +204,12 @@ static void check_fill(struct maker *mk)
 	if (p->fullest_osd < 0)
 		return;
 	if (p->fullest_after >= m->backfillfull_ratio)
-		refuse(p, "add capacity first", "osd.%d would be %.0f %% full even if all spread evenly; backfill stops at %.0f %%", p->fullest_osd,
+		refuse(p, "add capacity first",
+		       "osd.%d would be %.0f %% full even if all spread evenly; backfill stops at %.0f %%", p->fullest_osd,
 		       p->fullest_after * 100, m->backfillfull_ratio * 100);
 	else if (p->fullest_after >= m->nearfull_ratio)
-		cn_strv_addf(&p->warnings, "osd.%d would be %.0f %% full, past the nearfull ratio", p->fullest_osd, p->fullest_after * 100);
+		cn_strv_addf(&p->warnings, "osd.%d would be %.0f %% full, past the nearfull ratio", p->fullest_osd,
+			     p->fullest_after * 100);
 }
 
 static void note_neighbours(struct maker *mk)
@@ -211,7 +218,8 @@ static void note_neighbours(struct maker *mk)
 		const struct cn_node *node = &mk->inv->nodes[n];
 
 		for (size_t i = 0; i < node->daemons.n; i++)
-			cn_strv_addf(&mk->plan->warnings, "%s also runs %s: only its OSDs are drained", node->name, node->daemons.v[i]);
+			cn_strv_addf(&mk->plan->warnings, "%s also runs %s: only its OSDs are drained", node->name,
+				     node->daemons.v[i]);
 		if (node->n_osds && mk->inv->osdmap.n_osds == node->n_osds)
 			refuse(mk->plan, NULL, "%s holds every OSD of the cluster", node->name);
 	}
@@ -288,8 +296,8 @@ json_t *cn_plan_json(const struct cn_plan *p)
 						       p->pools[i].left, "ok", p->pools[i].ok));
 	if (p->fullest_osd >= 0)
 		fullest = json_pack("{si,sf,sf}", "osd", p->fullest_osd, "before", p->fullest_before, "after", p->fullest_after);
-	return json_pack("{so,so,ss,sI,sI,sI,so,so,so,so}", "osds", cn_json_ids(&p->osds), "hosts", cn_json_strv(&p->hosts), "method",
-			 p->method == CN_METHOD_OUT ? "out" : "crush", "pgs", (json_int_t)p->pgs, "bytes_to_move",
-			 (json_int_t)p->bytes_to_move, "bytes_minimum", (json_int_t)p->bytes_minimum, "pools", pools, "fullest", fullest,
-			 "warnings", cn_json_strv(&p->warnings), "refusals", cn_json_strv(&p->refusals));
+	return json_pack("{so,so,ss,sI,sI,sI,so,so,so,so}", "osds", cn_json_ids(&p->osds), "hosts", cn_json_strv(&p->hosts),
+			 "method", p->method == CN_METHOD_OUT ? "out" : "crush", "pgs", (json_int_t)p->pgs, "bytes_to_move",
+			 (json_int_t)p->bytes_to_move, "bytes_minimum", (json_int_t)p->bytes_minimum, "pools", pools, "fullest",
+			 fullest, "warnings", cn_json_strv(&p->warnings), "refusals", cn_json_strv(&p->refusals));
 }

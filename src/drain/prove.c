@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The proof that an OSD may go: no PG has it in up or acting, and every PG that had it is clean. From three sides: the mon's map now,
- * each primary's own word, and the manager's safe-to-destroy while the OSD is up. The manager's statistics are no proof: they are
- * seconds old, and a PG that moves nothing may not report for minutes.
+ * The proof that an OSD may go: no PG has it in up or acting, and every PG that had it is clean. From three sides: the mon's map
+ * now, each primary's own word, and the manager's safe-to-destroy while the OSD is up. The manager's statistics are no proof:
+ * they are seconds old, and a PG that moves nothing may not report for minutes.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -77,17 +77,19 @@ static int ask_manager(struct cn_run *run, const struct cn_ids *osds, char **ret
 
 		if (cn_ids_has(&safe.safe, id))
 			continue;
-		*ret_reason = cn_asprintf("the manager does not call osd.%d safe to destroy: %s", id,
-					  cn_ids_has(&safe.active, id)          ? "PGs still map to it"
-					  : cn_ids_has(&safe.stored_pgs, id)    ? "it has not deleted its PGs yet"
-					  : cn_ids_has(&safe.missing_stats, id) ? "it is down, and some PG of the cluster is not clean"
-										: "no answer for it");
+		*ret_reason =
+			cn_asprintf("the manager does not call osd.%d safe to destroy: %s", id,
+				    cn_ids_has(&safe.active, id)          ? "PGs still map to it"
+				    : cn_ids_has(&safe.stored_pgs, id)    ? "it has not deleted its PGs yet"
+				    : cn_ids_has(&safe.missing_stats, id) ? "it is down, and some PG of the cluster is not clean"
+									  : "no answer for it");
 	}
 	cn_safe_release(&safe);
 	return r;
 }
 
-static int ask_health(struct cn_run *run, const struct cn_osdmap *m, const struct cn_ids *osds, char **ret_reason, struct cn_error *err)
+static int ask_health(struct cn_run *run, const struct cn_osdmap *m, const struct cn_ids *osds, char **ret_reason,
+		      struct cn_error *err)
 {
 	_cleanup_(cn_journals_release) struct cn_journals journals = {};
 	_cleanup_(cn_health_release) struct cn_health h = {};

@@ -57,7 +57,8 @@ int cn_step_out(struct cn_run *run, struct cn_error *err)
 			const struct cn_osd *o = cn_osdmap_osd(&after, in.v[i]);
 
 			if (o && o->in)
-				r = cn_error_set(err, CN_FAILED, EREMCHG, "osd.%d is still in although the mon took the command", in.v[i]);
+				r = cn_error_set(err, CN_FAILED, EREMCHG, "osd.%d is still in although the mon took the command",
+						 in.v[i]);
 		}
 	}
 	if (r < 0)

@@ -11,8 +11,8 @@
 /* One node's drain within a run. */
 struct cn_drain {
 	struct cn_journal journal;
-	struct cn_lease *own;      /* says that the drain has a living owner */
-	enum cn_phase begun_at;    /* when this call took it up; CN_PHASE_CHECK: new */
+	struct cn_lease *own;   /* says that the drain has a living owner */
+	enum cn_phase begun_at; /* when this call took it up; CN_PHASE_CHECK: new */
 };
 
 struct cn_run {
@@ -21,22 +21,22 @@ struct cn_run {
 	struct cn_clock *clock;
 	struct cn_drain *drains;
 	size_t n;
-	char *node;                 /* names joined with a comma: "node" of the events */
-	char *pool;                 /* of the locks */
+	char *node; /* names joined with a comma: "node" of the events */
+	char *pool; /* of the locks */
 	bool pool_recorded_by_us;
-	struct cn_lease *decision;  /* held in the windows only */
-	bool method_out;            /* of the journal, or the option */
+	struct cn_lease *decision; /* held in the windows only */
+	bool method_out;           /* of the journal, or the option */
 	bool keep;
-	bool finishing;             /* cleaning up: a signal does not keep us from it */
-	bool armed;                 /* the guard watches */
-	bool weights_zero;          /* the CRUSH weights were brought to 0: from then on they must stay there */
-	struct cn_journals others;  /* all journals as read last, for health */
-	struct cn_strv accept;      /* --accept with "existing" resolved at the start */
-	int64_t started_ms;         /* CLOCK_BOOTTIME */
+	bool finishing;            /* cleaning up: a signal does not keep us from it */
+	bool armed;                /* the guard watches */
+	bool weights_zero;         /* the CRUSH weights were brought to 0: from then on they must stay there */
+	struct cn_journals others; /* all journals as read last, for health */
+	struct cn_strv accept;     /* --accept with "existing" resolved at the start */
+	int64_t started_ms;        /* CLOCK_BOOTTIME */
 	int64_t bytes_total, bytes_left, pgs_left;
-	struct cn_strv leftovers;   /* what the audit found */
+	struct cn_strv leftovers; /* what the audit found */
 	bool result_emitted;
-	int64_t timeout_at_ms;      /* CLOCK_BOOTTIME; 0: none */
+	int64_t timeout_at_ms; /* CLOCK_BOOTTIME; 0: none */
 };
 
 /* events.c: all events pass through here. fields: stolen, may be NULL. */
@@ -50,7 +50,7 @@ void cn_emit_result(struct cn_run *run, int r, const struct cn_error *err, const
 void cn_run_register(struct cn_run *run);
 
 /* window.c: the decision lock and what it guards. */
-int cn_window_open(struct cn_run *run, struct cn_error *err);   /* takes the lock, finishes what a dead owner left in hold */
+int cn_window_open(struct cn_run *run, struct cn_error *err); /* takes the lock, finishes what a dead owner left in hold */
 void cn_window_close(struct cn_run *run);
 /* Before each change: enough of the lease is left. -ESTALE: start the window over. */
 int cn_may_change(struct cn_run *run, struct cn_error *err);
@@ -74,14 +74,14 @@ const struct cn_journal_osd *cn_run_osd(const struct cn_run *run, int id);
 bool cn_run_has_osd(const struct cn_run *run, int id);
 
 /* The steps; each says begin and end, and may be repeated. */
-int cn_step_hold(struct cn_run *run, struct cn_error *err);                 /* hold.c */
+int cn_step_hold(struct cn_run *run, struct cn_error *err); /* hold.c */
 int cn_step_reweight(struct cn_run *run, struct cn_error *err);
 int cn_step_forecast(struct cn_run *run, struct cn_error *err);
 int cn_step_release(struct cn_run *run, struct cn_error *err);
 /* After a forecast that refuses: weights, flags and journal of the drains that this forecast was to let begin. */
 int cn_undo_hold(struct cn_run *run, struct cn_error *err);
 int cn_release_flags(struct cn_run *run, struct cn_error *err);
-int cn_step_wait(struct cn_run *run, struct cn_error *err);                 /* wait.c */
+int cn_step_wait(struct cn_run *run, struct cn_error *err); /* wait.c */
 /* The end of a poll: interrupted, --timeout over, or nothing has become less for --stall-timeout. */
 struct cn_patience {
 	int64_t bytes, count; /* the least seen so far: only less is progress, clients' writes are not */
@@ -92,10 +92,10 @@ int cn_patience_check(struct cn_run *run, struct cn_patience *p, int64_t bytes, 
 int cn_step_prove(struct cn_run *run, bool need_safe, struct cn_error *err); /* prove.c */
 /* One pass of the proof, live: 0 and *ret_reason NULL when it holds, else words on what is still missing (to be freed). */
 int cn_prove_once(struct cn_run *run, bool need_safe, size_t *ret_missing, char **ret_reason, struct cn_error *err);
-int cn_step_out(struct cn_run *run, struct cn_error *err);                  /* remove.c */
+int cn_step_out(struct cn_run *run, struct cn_error *err); /* remove.c */
 int cn_step_stop(struct cn_run *run, struct cn_error *err);
 int cn_step_purge(struct cn_run *run, struct cn_error *err);
-int cn_step_sweep(struct cn_run *run, struct cn_error *err);                /* sweep.c */
+int cn_step_sweep(struct cn_run *run, struct cn_error *err); /* sweep.c */
 int cn_step_audit(struct cn_run *run, struct cn_error *err);
 
 /* undo.c: CRUSH weights (with weight-sets) and reweights as the journal has them. *ret_foreign: others' changes left alone.
@@ -113,5 +113,5 @@ struct cn_measure {
 	struct cn_strv words; /* states of the PGs that are left, each once: for a diagnosis */
 };
 void cn_measure_release(struct cn_measure *m);
-int cn_measure(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_ids *osds, const struct cn_journal_pg *pgs, size_t n,
-	       struct cn_measure *ret, struct cn_error *err);
+int cn_measure(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_ids *osds, const struct cn_journal_pg *pgs,
+	       size_t n, struct cn_measure *ret, struct cn_error *err);

@@ -22,9 +22,10 @@ static json_t *drain_json(const struct cn_journal *j, const struct cn_measure *m
 
 	for (size_t i = 0; i < j->n_osds; i++)
 		json_array_append_new(osds, json_integer(j->osds[i].id));
-	o = json_pack("{ss,so,ss,so,ss,ss,s{so,sI},so}", "id", j->id, "node", cn_json_string(j->node), "phase", cn_phase_name(j->phase),
-		      "osds", osds, "started", started, "updated", updated, "owner", "host", cn_json_string(j->owner.host), "pid",
-		      (json_int_t)j->owner.pid, "last_error", cn_json_string(j->last_error));
+	o = json_pack("{ss,so,ss,so,ss,ss,s{so,sI},so}", "id", j->id, "node", cn_json_string(j->node), "phase",
+		      cn_phase_name(j->phase), "osds", osds, "started", started, "updated", updated, "owner", "host",
+		      cn_json_string(j->owner.host), "pid", (json_int_t)j->owner.pid, "last_error",
+		      cn_json_string(j->last_error));
 	json_object_set_new(o, "pgs_left", measured ? json_integer(m->pgs_left) : json_null());
 	json_object_set_new(o, "bytes_left", measured ? json_integer(MIN(m->bytes_left, j->bytes_total)) : json_null());
 	json_object_set_new(o, "bytes_total", json_integer(j->bytes_total));

@@ -42,7 +42,7 @@ static int find_keys(struct cn_run *run, const char *prefix, struct leftovers *l
 	json_t *v;
 	int r = cn_config_key_dump(run->c, prefix, &dump, err);
 
-	json_object_foreach(dump, key, v)
+	json_object_foreach (dump, key, v)
 		if (r == 0 && strncmp(key, prefix, strlen(prefix)) == 0)
 			add(l, LEFT_KEY, key, NULL);
 	return r;
@@ -73,7 +73,7 @@ static int find_of_osd(struct cn_run *run, const struct cn_osdmap *m, const json
 		r = find_keys(run, private, l, err);
 		if (r == 0)
 			r = find_auth(run, osd, l, err);
-		json_array_foreach(config, i, e)
+		json_array_foreach (config, i, e)
 			if (strcmp(cn_json_str(e, "section", ""), osd) == 0)
 				add(l, LEFT_CONFIG, osd, cn_json_str(e, "name", ""));
 		if (json_object_get(m->node_flags, osd))
@@ -92,7 +92,7 @@ static void set_flags_text(struct leftover *left, const json_t *flags)
 	json_t *j;
 	size_t i;
 
-	json_array_foreach(flags, i, j)
+	json_array_foreach (flags, i, j)
 		cn_strv_add(&names, json_string_value(j) ? json_string_value(j) : "");
 	free(left->value);
 	left->value = cn_strv_join(&names, ",");
@@ -100,7 +100,8 @@ static void set_flags_text(struct leftover *left, const json_t *flags)
 }
 
 /* A host bucket that is empty now was emptied by this drain: it held one of our OSDs when we began. */
-static void find_of_hosts(const struct cn_journal *j, const struct cn_osdmap *m, const struct cn_crush *crush, struct leftovers *l)
+static void find_of_hosts(const struct cn_journal *j, const struct cn_osdmap *m, const struct cn_crush *crush,
+			  struct leftovers *l)
 {
 	for (size_t i = 0; i < j->hosts.n; i++) {
 		const struct cn_bucket *b = cn_crush_bucket(crush, j->hosts.v[i]);
@@ -235,15 +236,17 @@ static int find_new_osds(struct cn_run *run, struct cn_strv *ret, struct cn_erro
 
 		for (size_t k = 0; k < run->n && host; k++)
 			if (!cn_ids_has(&old, m.osds[i].id) && cn_strv_has(&run->drains[k].journal.whole_hosts, host->name))
-				cn_strv_addf(ret, "osd.%d stands under %s: it was not part of this drain", m.osds[i].id, host->name);
+				cn_strv_addf(ret, "osd.%d stands under %s: it was not part of this drain", m.osds[i].id,
+					     host->name);
 	}
 	return 0;
 }
 
 int cn_step_audit(struct cn_run *run, struct cn_error *err)
 {
-	static const char *const looked_for[] = {"OSD map", "CRUSH items", "empty CRUSH hosts", "auth keys", "lockbox keys", "dm-crypt keys",
-						 "daemon-private keys", "config entries", "host and OSD flags", "new OSDs on the node"};
+	static const char *const looked_for[] = {
+		"OSD map",       "CRUSH items",         "empty CRUSH hosts", "auth keys",          "lockbox keys",
+		"dm-crypt keys", "daemon-private keys", "config entries",    "host and OSD flags", "new OSDs on the node"};
 	_cleanup_(leftovers_release) struct leftovers l = {};
 	_cleanup_(cn_strv_release) struct cn_strv looked = {};
 	_cleanup_free_ char *line = NULL, *osds = NULL;
@@ -277,6 +280,7 @@ int cn_step_audit(struct cn_run *run, struct cn_error *err)
 	}
 	for (size_t i = 0; i < run->leftovers.n; i++)
 		cn_run_warning(run, "left: %s", run->leftovers.v[i]);
-	cn_step_end(run, "audit", json_pack("{so,so}", "looked_for", cn_json_strv(&looked), "found", cn_json_strv(&run->leftovers)));
+	cn_step_end(run, "audit",
+		    json_pack("{so,so}", "looked_for", cn_json_strv(&looked), "found", cn_json_strv(&run->leftovers)));
 	return 0;
 }

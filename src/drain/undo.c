@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The exact undo: weights to the last bit of 16.16, reweights, flags. What another hand has changed since is left alone and said. */
+/* The exact undo: weights to the last bit of 16.16, reweights, flags. What another hand has changed since is left alone and said.
+ */
 #include <errno.h>
 #include <string.h>
 
@@ -70,7 +71,8 @@ static void sort_weights(struct cn_run *run, const struct cn_crush *crush, const
 		if (now == 0)
 			cn_ids_add(ret_ours, rec->id);
 		else
-			cn_strv_addf(ret_foreign, "osd.%d: another hand set its CRUSH weight to %.5f (before the drain it was %.5f)", rec->id,
+			cn_strv_addf(ret_foreign,
+				     "osd.%d: another hand set its CRUSH weight to %.5f (before the drain it was %.5f)", rec->id,
 				     now / (double)CN_WEIGHT_ONE, rec->crush_weight / (double)CN_WEIGHT_ONE);
 	}
 }
@@ -111,7 +113,8 @@ int cn_restore_weights(struct cn_run *run, bool begun_only, struct cn_strv *ret_
 	if (r == 0) {
 		sort_weights(run, &after, &job.osds, &left, &ignored);
 		if (left.n || ignored.n)
-			r = cn_error_set(err, CN_FAILED, EREMCHG, "the CRUSH weight of osd.%d is not back although the mon took the command",
+			r = cn_error_set(err, CN_FAILED, EREMCHG,
+					 "the CRUSH weight of osd.%d is not back although the mon took the command",
 					 job.osds.v[0]);
 	}
 	cn_ids_release(&job.osds);
@@ -137,8 +140,8 @@ int cn_restore_reweights(struct cn_run *run, struct cn_strv *ret_foreign, struct
 		if (now == 0)
 			cn_ids_add(&job.osds, rec->id);
 		else
-			cn_strv_addf(ret_foreign, "osd.%d: another hand set its reweight to %.5f (before the drain it was %.5f)", rec->id,
-				     now / (double)CN_WEIGHT_ONE, rec->reweight / (double)CN_WEIGHT_ONE);
+			cn_strv_addf(ret_foreign, "osd.%d: another hand set its reweight to %.5f (before the drain it was %.5f)",
+				     rec->id, now / (double)CN_WEIGHT_ONE, rec->reweight / (double)CN_WEIGHT_ONE);
 	}
 	r = restore_all(&job, err);
 	if (r == 0)
@@ -147,7 +150,8 @@ int cn_restore_reweights(struct cn_run *run, struct cn_strv *ret_foreign, struct
 		const struct cn_osd *o = cn_osdmap_osd(&after, job.osds.v[i]);
 
 		if (o && o->reweight != cn_run_osd(run, o->id)->reweight)
-			r = cn_error_set(err, CN_FAILED, EREMCHG, "the reweight of osd.%d is not back although the mon took the command", o->id);
+			r = cn_error_set(err, CN_FAILED, EREMCHG,
+					 "the reweight of osd.%d is not back although the mon took the command", o->id);
 	}
 	cn_ids_release(&job.osds);
 	return r;

@@ -42,7 +42,8 @@ int cn_patience_check(struct cn_run *run, struct cn_patience *p, int64_t bytes, 
 		return -ETIMEDOUT;
 	}
 	if (p->since_ms == 0 || bytes < p->bytes || count < p->count) {
-		*p = (struct cn_patience){p->since_ms ? MIN(bytes, p->bytes) : bytes, p->since_ms ? MIN(count, p->count) : count, now};
+		*p = (struct cn_patience){p->since_ms ? MIN(bytes, p->bytes) : bytes, p->since_ms ? MIN(count, p->count) : count,
+					  now};
 		return 0;
 	}
 	if (now - p->since_ms < stall)
@@ -68,7 +69,8 @@ static char *diagnose(const struct waiter *w)
 		if (!w->m.osds[i].up && w->m.osds[i].in && !cn_run_has_osd(w->run, w->m.osds[i].id))
 			cn_strv_addf(&found, "osd.%d is down", w->m.osds[i].id);
 	for (size_t i = 0; i < w->measure.words.n; i++)
-		if (cn_pg_state_has(w->measure.words.v[i], "backfill_toofull") || cn_pg_state_has(w->measure.words.v[i], "recovery_toofull"))
+		if (cn_pg_state_has(w->measure.words.v[i], "backfill_toofull") ||
+		    cn_pg_state_has(w->measure.words.v[i], "recovery_toofull"))
 			cn_strv_add(&found, "a target OSD is too full");
 	cn_strv_addf(&found, "%" PRId64 " PGs are left%s%s", w->measure.pgs_left, *states ? ", in the states " : "", states);
 	return cn_strv_join(&found, "; ");
@@ -113,9 +115,9 @@ static void tell_progress(struct waiter *w)
 	else if (bps >= 1)
 		eta = json_integer((json_int_t)((double)run->bytes_left / bps) + 1);
 	cn_emit(run, "progress",
-		json_pack("{sI,sI,sI,sI,so,ss}", "pgs_left", (json_int_t)run->pgs_left, "bytes_left", (json_int_t)run->bytes_left, "bytes_total",
-			  (json_int_t)run->bytes_total, "bytes_per_second", (json_int_t)MAX(bps, 0), "eta_seconds", eta, "health",
-			  w->health ? w->health : "unknown"));
+		json_pack("{sI,sI,sI,sI,so,ss}", "pgs_left", (json_int_t)run->pgs_left, "bytes_left", (json_int_t)run->bytes_left,
+			  "bytes_total", (json_int_t)run->bytes_total, "bytes_per_second", (json_int_t)MAX(bps, 0), "eta_seconds",
+			  eta, "health", w->health ? w->health : "unknown"));
 }
 
 /* Ten polls share one reading of the maps: of a large cluster they are megabytes. */
@@ -142,12 +144,14 @@ static int poll_once(struct waiter *w, struct cn_error *err)
 {
 	struct cn_run *run = w->run;
 	struct cn_measure now = {};
-	int r = read_maps(w, err);
+	int r = 0;
 
-	if (r == 0 && w->polls % 2 == 0) {
+	if (w->polls % 2 == 0) { /* before the weights: after a cancel they are back, and that is no other hand's work */
 		r = cn_check_journals(run, err);
 		read_health(w);
 	}
+	if (r == 0)
+		r = read_maps(w, err);
 	if (r == 0)
 		r = cn_measure(run->c, &w->m, &w->osds, w->pgs, w->n_pgs, &now, err);
 	w->polls++;
@@ -177,7 +181,8 @@ static int wait_loop(struct waiter *w, struct cn_error *err)
 		if (r < 0)
 			w->polls = 0; /* read the maps anew: an OSD that has just gone down has no statistics either */
 		if (r < 0 && !w->blind)
-			cn_run_warning(run, "the cluster gives no statistics just now (%s); going on when they come back", err->message);
+			cn_run_warning(run, "the cluster gives no statistics just now (%s); going on when they come back",
+				       err->message);
 		w->blind = r < 0;
 		cn_error_release(err);
 		if (!w->blind)
@@ -203,8 +208,9 @@ int cn_step_wait(struct cn_run *run, struct cn_error *err)
 	cn_step_begin(run, "wait");
 	r = wait_loop(&w, err);
 	if (r == 0)
-		cn_step_end(run, "wait", json_pack("{sI,sI}", "bytes_moved", (json_int_t)(run->bytes_total - run->bytes_left), "seconds",
-						   (json_int_t)((cn_clock_boot_ms(run->clock) - start) / 1000)));
+		cn_step_end(run, "wait",
+			    json_pack("{sI,sI}", "bytes_moved", (json_int_t)(run->bytes_total - run->bytes_left), "seconds",
+				      (json_int_t)((cn_clock_boot_ms(run->clock) - start) / 1000)));
 	cn_osdmap_release(&w.m);
 	cn_measure_release(&w.measure);
 	cn_ids_release(&w.osds);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Weight-sets (choose_args of the CRUSH map: the crush-compat balancer's, or a pool's own). Setting a CRUSH weight to 0 and back does not
- * restore them: 0.7 became 1.0, and the entries of the ancestors changed too. So they are recorded and set again one by one.
+ * Weight-sets (choose_args of the CRUSH map: the crush-compat balancer's, or a pool's own). Setting a CRUSH weight to 0 and back
+ * does not restore them: 0.7 became 1.0, and the entries of the ancestors changed too. So they are recorded and set again one by
+ * one.
  */
 #include <errno.h>
 #include <math.h>
@@ -29,7 +30,7 @@ static json_t *item_weights(const struct cn_crush *crush, const json_t *set, int
 	json_t *entry, *position;
 	size_t i, p;
 
-	json_array_foreach(set, i, entry) {
+	json_array_foreach (set, i, entry) {
 		const struct cn_bucket *b = cn_crush_bucket_by_id(crush, (int)cn_json_int(entry, "bucket_id", 0));
 
 		if (!b || strchr(b->name, '~'))
@@ -40,8 +41,10 @@ static json_t *item_weights(const struct cn_crush *crush, const json_t *set, int
 			if (b->items[k].id != id)
 				continue;
 			weights = json_array();
-			json_array_foreach(cn_json_arr(entry, "weight_set"), p, position)
-				json_array_append_new(weights, json_integer(lround(json_number_value(json_array_get(position, k)) * CN_WEIGHT_ONE)));
+			json_array_foreach (cn_json_arr(entry, "weight_set"), p, position)
+				json_array_append_new(
+					weights,
+					json_integer(lround(json_number_value(json_array_get(position, k)) * CN_WEIGHT_ONE)));
 			if (json_array_size(weights))
 				return weights;
 			json_decref(weights);
@@ -60,13 +63,14 @@ static void record_item(const struct cn_crush *crush, const json_t *set, int id,
 		json_array_append_new(ret, json_pack("{ss,so}", "item", name, "weights", weights));
 }
 
-/* {"<set>": {"pool": name or null, "items": [{"item", "weights": [16.16, ...]}, ...]}}: the OSDs, then their ancestors upwards. */
+/* {"<set>": {"pool": name or null, "items": [{"item", "weights": [16.16, ...]}, ...]}}: the OSDs, then their ancestors upwards.
+ */
 json_t *cn_weight_sets_record(const struct cn_crush *crush, const struct cn_osdmap *m, const struct cn_ids *osds)
 {
 	json_t *ret = json_object(), *set;
 	const char *name;
 
-	json_object_foreach(crush->choose_args, name, set) {
+	json_object_foreach (crush->choose_args, name, set) {
 		const struct cn_pool *pool = strcmp(name, COMPAT) == 0 ? NULL : cn_osdmap_pool(m, atoll(name));
 		_cleanup_(cn_ids_release) struct cn_ids level = {};
 		json_t *items = json_array();
@@ -86,7 +90,8 @@ json_t *cn_weight_sets_record(const struct cn_crush *crush, const struct cn_osdm
 			cn_ids_release(&level);
 			level = above;
 		}
-		json_object_set_new(ret, name, json_pack("{so,so}", "pool", pool ? cn_json_string(pool->name) : json_null(), "items", items));
+		json_object_set_new(
+			ret, name, json_pack("{so,so}", "pool", pool ? cn_json_string(pool->name) : json_null(), "items", items));
 	}
 	return ret;
 }
@@ -97,7 +102,7 @@ static int restore_item(struct cn_cluster *c, const char *pool, const json_t *it
 	_cleanup_free_ uint32_t *v = cn_calloc(json_array_size(weights), sizeof(*v));
 	size_t i;
 
-	json_array_foreach(weights, i, w)
+	json_array_foreach (weights, i, w)
 		v[i] = (uint32_t)json_integer_value(w);
 	return cn_crush_weight_set(c, pool, cn_json_str(item, "item", ""), v, json_array_size(weights), err);
 }
@@ -113,10 +118,10 @@ int cn_weight_sets_restore(struct cn_cluster *c, const json_t *recorded, struct 
 	if (json_object_size(recorded) == 0)
 		return 0;
 	r = cn_crush_get(c, &crush, err);
-	json_object_foreach((json_t *)(uintptr_t)recorded, name, set) {
+	json_object_foreach ((json_t *)(uintptr_t)recorded, name, set) {
 		if (!json_object_get(crush.choose_args, name))
 			continue; /* the set was removed meanwhile */
-		json_array_foreach(cn_json_arr(set, "items"), i, item)
+		json_array_foreach (cn_json_arr(set, "items"), i, item)
 			if (r == 0)
 				r = restore_item(c, cn_json_str(set, "pool", NULL), item, err);
 	}

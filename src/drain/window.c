@@ -13,7 +13,8 @@ static void tell_waiting(void *arg, const char *who)
 	cn_run_warning(arg, "waiting for the decision lock: held by %s", who);
 }
 
-/* The first cephnode of a cluster writes down which pool holds the lock, under the lock; who finds another name there moves over. */
+/* The first cephnode of a cluster writes down which pool holds the lock, under the lock; who finds another name there moves over.
+ */
 static int settle_pool(struct cn_run *run, struct cn_error *err)
 {
 	for (bool wrote = false;; wrote = true) {
@@ -55,12 +56,12 @@ static int finish_releases(struct cn_run *run, struct cn_error *err)
 		if (cn_config_key_get(run->c, guard_key, &by_guard, NULL) < 0)
 			for (size_t k = 0; k < j->flags_set.n && r == 0; k++)
 				r = cn_osd_unset(run->c, j->flags_set.v[k], err);
-		else
-			r = cn_config_key_rm(run->c, guard_key, err);
 		if (r == 0) {
 			cn_strv_release(&j->flags_set);
 			r = cn_journal_save(run->c, j, run->clock, err);
 		}
+		if (r == 0)
+			r = cn_config_key_rm(run->c, guard_key, err);
 		for (size_t k = 0; k < run->n && r == 0; k++)
 			if (strcmp(run->drains[k].journal.id, j->id) == 0) {
 				run->drains[k].journal.generation = j->generation;
@@ -80,8 +81,8 @@ int cn_window_open(struct cn_run *run, struct cn_error *err)
 			if (r < 0)
 				return r;
 		}
-		r = cn_lease_take(run->c, run->clock, run->pool, "decision", NULL, run->ctx->options->lock_wait_s * 1000, tell_waiting, run,
-				  &run->decision, err);
+		r = cn_lease_take(run->c, run->clock, run->pool, "decision", NULL, run->ctx->options->lock_wait_s * 1000,
+				  tell_waiting, run, &run->decision, err);
 		if (r < 0)
 			return cn_error_wrap(err, "cannot take the decision lock");
 		r = settle_pool(run, err);
@@ -167,9 +168,11 @@ int cn_check_weights(struct cn_run *run, struct cn_error *err)
 
 		if (w == 0)
 			continue;
-		cn_error_set(err, CN_FAILED, EREMCHG, "osd.%d has a CRUSH weight of %.5f again, and it was not this drain that set it", osds.v[i],
+		cn_error_set(err, CN_FAILED, EREMCHG,
+			     "osd.%d has a CRUSH weight of %.5f again, and it was not this drain that set it", osds.v[i],
 			     w / (double)CN_WEIGHT_ONE);
-		cn_error_hint(err, "to go on from there, run drain again; to end the drain and keep that weight, run cephnode cancel");
+		cn_error_hint(err,
+			      "to go on from there, run drain again; to end the drain and keep that weight, run cephnode cancel");
 		return -EREMCHG;
 	}
 	return 0;
@@ -217,8 +220,8 @@ void cn_note_last_error(struct cn_run *run, const struct cn_error *why)
 	struct cn_drain_options options = *saved;
 	bool opened = false;
 
-	if (run->n == 0 || !run->drains[0].journal.loaded)
-		return;
+	if (run->n == 0 || !run->drains[0].journal.loaded || why->code == CN_REFUSED)
+		return; /* refused is untouched */
 	if (!run->decision) {
 		options.lock_wait_s = 0;
 		run->ctx->options = &options;
@@ -230,7 +233,7 @@ void cn_note_last_error(struct cn_run *run, const struct cn_error *why)
 	for (size_t i = 0; i < run->n; i++) {
 		struct cn_journal *j = &run->drains[i].journal;
 
-		if (check_journal(run, j, NULL) < 0 || cn_lease_may_change(run->decision, NULL) < 0)
+		if (!run->drains[i].own || check_journal(run, j, NULL) < 0 || cn_lease_may_change(run->decision, NULL) < 0)
 			continue;
 		free(j->last_error);
 		j->last_error = cn_strdup(why->message ? why->message : "?");

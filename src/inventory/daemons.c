@@ -114,8 +114,8 @@ static void add_if_here(struct cn_node *node, const char *type, const json_t *da
 	json_t *a;
 	size_t i;
 
-	json_array_foreach(cn_json_arr(cn_json_obj(daemon, "public_addrs"), "addrvec"), i, a) here =
-		here || has_address(node, cn_json_str(a, "addr", NULL));
+	json_array_foreach (cn_json_arr(cn_json_obj(daemon, "public_addrs"), "addrvec"), i, a)
+		here = here || has_address(node, cn_json_str(a, "addr", NULL));
 	/* An MDS that has not reported its name yet is an entry without one. */
 	if (here && name && *name)
 		cn_strv_addf(&node->daemons, "%s.%s", type, name);
@@ -126,7 +126,10 @@ void cn_daemons_of_node(const struct cn_daemons *list, struct cn_node *node)
 	json_t *d;
 	size_t i;
 
-	json_array_foreach(cn_json_arr(list->mons, "mons"), i, d) add_if_here(node, "mon", d);
-	json_array_foreach(list->mgrs, i, d) add_if_here(node, "mgr", d);
-	json_array_foreach(list->mdss, i, d) add_if_here(node, "mds", d);
+	json_array_foreach (cn_json_arr(list->mons, "mons"), i, d)
+		add_if_here(node, "mon", d);
+	json_array_foreach (list->mgrs, i, d)
+		add_if_here(node, "mgr", d);
+	json_array_foreach (list->mdss, i, d)
+		add_if_here(node, "mds", d);
 }

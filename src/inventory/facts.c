@@ -91,7 +91,8 @@ static int all_hostnames(struct cn_cluster *c, struct cn_facts *f, struct cn_err
 		cn_error_wrap(err, "cannot read the host names of the OSDs");
 		return r;
 	}
-	json_array_foreach(f->metadata, i, one) set_hostname(f, (int)cn_json_int(one, "id", -1), one);
+	json_array_foreach (f->metadata, i, one)
+		set_hostname(f, (int)cn_json_int(one, "id", -1), one);
 	return 0;
 }
 

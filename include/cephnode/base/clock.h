@@ -6,12 +6,12 @@
 #include <time.h>
 
 struct cn_clock {
-	int64_t (*boot_ms)(struct cn_clock *);           /* CLOCK_BOOTTIME: goes on while the machine sleeps */
-	int64_t (*real_ms)(struct cn_clock *);           /* milliseconds since 1970, UTC */
-	int (*wait_ms)(struct cn_clock *, int64_t ms);   /* 0, or -EINTR once a signal asked us to stop */
+	int64_t (*boot_ms)(struct cn_clock *);         /* CLOCK_BOOTTIME: goes on while the machine sleeps */
+	int64_t (*real_ms)(struct cn_clock *);         /* milliseconds since 1970, UTC */
+	int (*wait_ms)(struct cn_clock *, int64_t ms); /* 0, or -EINTR once a signal asked us to stop */
 };
 
-struct cn_clock *cn_clock_system(void);                  /* static, not to be freed */
+struct cn_clock *cn_clock_system(void); /* static, not to be freed */
 int64_t cn_clock_boot_ms(struct cn_clock *c);
 int64_t cn_clock_real_ms(struct cn_clock *c);
 /* Blocks for ms milliseconds; returns -EINTR at once when cn_interrupted() holds or comes to hold. */

@@ -19,12 +19,12 @@ json_t *cn_json_parse(const char *text, size_t len, struct cn_error *err);
 json_t *cn_json_string(const char *s);
 
 /* Getters: `def` (or NULL, or an empty array) when the key is absent or of another type. Borrowed references. */
-int64_t cn_json_int(const json_t *o, const char *key, int64_t def);       /* accepts reals, truncated */
-double cn_json_real(const json_t *o, const char *key, double def);        /* accepts integers */
-bool cn_json_bool(const json_t *o, const char *key, bool def);            /* accepts 0 and 1 */
+int64_t cn_json_int(const json_t *o, const char *key, int64_t def); /* accepts reals, truncated */
+double cn_json_real(const json_t *o, const char *key, double def);  /* accepts integers */
+bool cn_json_bool(const json_t *o, const char *key, bool def);      /* accepts 0 and 1 */
 const char *cn_json_str(const json_t *o, const char *key, const char *def);
-json_t *cn_json_arr(const json_t *o, const char *key);                    /* never NULL: an empty array when absent */
-json_t *cn_json_obj(const json_t *o, const char *key);                    /* NULL when absent */
+json_t *cn_json_arr(const json_t *o, const char *key); /* never NULL: an empty array when absent */
+json_t *cn_json_obj(const json_t *o, const char *key); /* NULL when absent */
 
 /* Compact text of a value on one line, to be freed. */
 char *cn_json_dump(const json_t *j);

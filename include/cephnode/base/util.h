@@ -18,11 +18,11 @@
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 /* Hands a pointer on: evaluates to it and leaves NULL behind, so that the cleanup finds nothing to free. */
-#define TAKE_PTR(p)                    \
-	({                             \
-		__typeof__(p) p_ = (p); \
-		(p) = NULL;            \
-		p_;                    \
+#define TAKE_PTR(p)                                                                                                              \
+	({                                                                                                                       \
+		__typeof__(p) p_ = (p);                                                                                          \
+		(p) = NULL;                                                                                                      \
+		p_;                                                                                                              \
 	})
 
 /* Never return NULL; abort when memory is out. */
@@ -48,12 +48,12 @@ struct cn_strv {
 	char **v;
 	size_t n, cap;
 };
-void cn_strv_add(struct cn_strv *l, const char *s);                       /* copies s */
+void cn_strv_add(struct cn_strv *l, const char *s); /* copies s */
 void cn_strv_addf(struct cn_strv *l, const char *fmt, ...) _printf_(2, 3);
 bool cn_strv_has(const struct cn_strv *l, const char *s);
 /* Splits s at any character of `seps`, drops empty pieces. */
 void cn_strv_split(struct cn_strv *l, const char *s, const char *seps);
-char *cn_strv_join(const struct cn_strv *l, const char *sep);             /* to be freed */
+char *cn_strv_join(const struct cn_strv *l, const char *sep); /* to be freed */
 void cn_strv_sort(struct cn_strv *l);
 void cn_strv_release(struct cn_strv *l);
 
@@ -62,7 +62,7 @@ struct cn_ids {
 	int *v;
 	size_t n, cap;
 };
-void cn_ids_add(struct cn_ids *l, int id);                                /* kept sorted, each id once */
+void cn_ids_add(struct cn_ids *l, int id); /* kept sorted, each id once */
 bool cn_ids_has(const struct cn_ids *l, int id);
 char *cn_ids_format(const struct cn_ids *l, const char *prefix, const char *sep); /* "osd.1, osd.2"; to be freed */
 void cn_ids_release(struct cn_ids *l);

@@ -26,7 +26,8 @@ int cn_osd_out(struct cn_cluster *c, const struct cn_ids *osds, struct cn_error 
 int cn_osd_reweight(struct cn_cluster *c, int osd, uint32_t reweight, struct cn_error *err); /* CHANGES; 16.16, above 0 is in */
 /* Tells daemons to exit, through the map; the bit clears at their next boot. CHANGES. 0 for missing ids. */
 int cn_osd_stop(struct cn_cluster *c, const struct cn_ids *osds, struct cn_error *err);
-/* Purges one OSD at the mon: map, CRUSH, key. CHANGES, for good. -EBUSY while it is up. Where the mon is too old to know the command
+/* Purges one OSD at the mon: map, CRUSH, key. CHANGES, for good. -EBUSY while it is up. Where the mon is too old to know the
+ * command
  * (-EINVAL): crush remove, auth del, osd rm. */
 int cn_osd_purge(struct cn_cluster *c, int osd, struct cn_error *err);
 

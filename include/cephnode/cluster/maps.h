@@ -9,42 +9,42 @@
 
 struct cn_osd {
 	int id;
-	char uuid[40];          /* an OSD is its uuid, not its id */
+	char uuid[40]; /* an OSD is its uuid, not its id */
 	bool up, in;
-	uint32_t reweight;      /* 16.16; 0 is out */
-	struct cn_ip address;   /* public; family 0: never started */
+	uint32_t reweight;    /* 16.16; 0 is out */
+	struct cn_ip address; /* public; family 0: never started */
 	struct cn_ip cluster_address;
-	int64_t up_from;        /* epoch */
+	int64_t up_from; /* epoch */
 };
 
 struct cn_pool {
 	int64_t id;
-	char *name;             /* owned, valid UTF-8, otherwise as is */
+	char *name; /* owned, valid UTF-8, otherwise as is */
 	int size, min_size, rule;
 	bool erasure;
-	int ec_k;               /* data chunks; 1 for replicated pools: a shard holds bytes / ec_k */
+	int ec_k; /* data chunks; 1 for replicated pools: a shard holds bytes / ec_k */
 	uint32_t pg_num;
-	char *pg_autoscale;     /* owned; may be NULL */
+	char *pg_autoscale; /* owned; may be NULL */
 };
 
 struct cn_osdmap {
 	int64_t epoch;
 	char fsid[40];
-	struct cn_osd *osds;    /* existing ones, by id */
+	struct cn_osd *osds; /* existing ones, by id */
 	size_t n_osds;
-	struct cn_pool *pools;  /* by id */
+	struct cn_pool *pools; /* by id */
 	size_t n_pools;
-	struct cn_strv flags;   /* "norecover", "noout", ... */
-	json_t *pg_temp;        /* as Ceph prints it */
+	struct cn_strv flags; /* "norecover", "noout", ... */
+	json_t *pg_temp;      /* as Ceph prints it */
 	json_t *pg_upmap, *pg_upmap_items;
-	json_t *node_flags;     /* crush_node_flags: {"node1": ["noout"]} */
+	json_t *node_flags; /* crush_node_flags: {"node1": ["noout"]} */
 	double full_ratio, backfillfull_ratio, nearfull_ratio;
 	char *require_min_compat_client, *require_osd_release; /* owned, may be NULL */
 };
 
 int cn_osdmap_get(struct cn_cluster *c, struct cn_osdmap *ret, struct cn_error *err); /* `osd dump`, live */
 void cn_osdmap_release(struct cn_osdmap *m);
-const struct cn_osd *cn_osdmap_osd(const struct cn_osdmap *m, int id);   /* NULL: does not exist */
+const struct cn_osd *cn_osdmap_osd(const struct cn_osdmap *m, int id); /* NULL: does not exist */
 const struct cn_pool *cn_osdmap_pool(const struct cn_osdmap *m, int64_t id);
 /* True when pg_temp puts any PG on the OSD. */
 bool cn_osdmap_temp_has(const struct cn_osdmap *m, int osd);
@@ -55,9 +55,9 @@ struct cn_crush_item {
 };
 
 struct cn_bucket {
-	int id;                 /* negative */
-	char *name;             /* owned; "default~hdd" for the shadow tree of a device class */
-	char *type;             /* owned; "host" */
+	int id;     /* negative */
+	char *name; /* owned; "default~hdd" for the shadow tree of a device class */
+	char *type; /* owned; "host" */
 	struct cn_crush_item *items;
 	size_t n_items;
 };
@@ -70,7 +70,7 @@ struct cn_crush {
 
 int cn_crush_get(struct cn_cluster *c, struct cn_crush *ret, struct cn_error *err); /* `osd crush dump`, live */
 void cn_crush_release(struct cn_crush *m);
-const struct cn_bucket *cn_crush_bucket(const struct cn_crush *m, const char *name);   /* NULL; shadow buckets are not found */
+const struct cn_bucket *cn_crush_bucket(const struct cn_crush *m, const char *name); /* NULL; shadow buckets are not found */
 const struct cn_bucket *cn_crush_bucket_by_id(const struct cn_crush *m, int id);
 /* The bucket (no shadow) that holds the item; NULL for roots and items outside the tree. */
 const struct cn_bucket *cn_crush_parent(const struct cn_crush *m, int id);
@@ -78,13 +78,13 @@ const struct cn_bucket *cn_crush_parent(const struct cn_crush *m, int id);
 const struct cn_bucket *cn_crush_host(const struct cn_crush *m, int osd);
 /* CRUSH weight of an OSD, 16.16; 0 with *ret_found (may be NULL) false when it is not in the tree. */
 uint32_t cn_crush_weight(const struct cn_crush *m, int osd, bool *ret_found);
-const char *cn_crush_class(const struct cn_crush *m, int osd);                          /* NULL: none */
+const char *cn_crush_class(const struct cn_crush *m, int osd); /* NULL: none */
 /* All OSDs below the bucket. */
 void cn_crush_osds_below(const struct cn_crush *m, int bucket_id, struct cn_ids *ret);
 
 /* How many shards of a PG the rule can place, each on a failure domain of its own, when the OSDs of `gone` and those that are
- * down, out or of weight 0 take none. For a rule with one choose step: the number of usable failure domains. *ret_domain: the name
- * of the domain type ("host"), borrowed from the map. Counting, not hashing: CRUSH may still fail where this says yes. */
+ * down, out or of weight 0 take none. For a rule with one choose step: the number of usable failure domains. *ret_domain: the
+ * name of the domain type ("host"), borrowed from the map. Counting, not hashing: CRUSH may still fail where this says yes. */
 int cn_crush_capacity(const struct cn_crush *m, const struct cn_osdmap *osds, int rule, int size, const struct cn_ids *gone,
 		      const char **ret_domain);
 /* True when the rule can choose the OSD (it lies below a bucket that the rule takes). */

@@ -51,8 +51,10 @@ int cn_pg_ls_by_osd(struct cn_cluster *c, int osd, struct cn_pgs *pgs, struct cn
 int cn_pg_ls(struct cn_cluster *c, const char *const *states, struct cn_pgs *pgs, struct cn_error *err);
 /* Statistics of every PG that is not clean, in one command. From the manager. */
 int cn_pg_ls_unclean(struct cn_cluster *c, struct cn_pgs *pgs, struct cn_error *err);
-/* Where the mon maps a PG at its current epoch. Live. Fills id, up, acting and reported_epoch (the map's). -ENOENT: no such PG. */
+/* Where the mon maps a PG at its current epoch. Live. Fills id, up, acting and reported_epoch (the map's). -ENOENT: no such PG.
+ */
 int cn_pg_map(struct cn_cluster *c, struct cn_pgid id, struct cn_pg *ret, struct cn_error *err);
-/* What the primary itself says. Live. Fills id, state, up, acting, bytes, objects, reported_epoch (the primary's map), and adds to
- * *ret_others (may be NULL) every OSD that the primary still thinks of: peers, strays that it waits for, might_have_unfound. */
+/* What the primary itself says. Live. Fills id, state, up, acting, bytes, objects, reported_epoch (the primary's map), and adds
+ * to *ret_others (may be NULL) every OSD that the primary still thinks of: peers, strays that it waits for, might_have_unfound.
+ */
 int cn_pg_query(struct cn_cluster *c, struct cn_pgid id, struct cn_pg *ret, struct cn_ids *ret_others, struct cn_error *err);

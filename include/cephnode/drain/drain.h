@@ -31,9 +31,9 @@ struct cn_drain_context {
 	struct cn_clock *clock;
 	struct cn_sink *sink;
 	const struct cn_drain_options *options;
-	struct cn_guard *guard;          /* NULL: no hold can be made (plan, status, cancel) */
-	/* Asked once, after the plan event and before the first change. Returns 0 to go on, -ECANCELED to leave everything as it is.
-	 * NULL: go on. */
+	struct cn_guard *guard; /* NULL: no hold can be made (plan, status, cancel) */
+	/* Asked once, after the plan event and before the first change. Returns 0 to go on, -ECANCELED to leave everything as it
+	 * is. NULL: go on. */
 	int (*confirm)(void *arg, const char *node);
 	void *confirm_arg;
 };
@@ -41,8 +41,8 @@ struct cn_drain_context {
 /* `plan`: emits the plan event and warnings, changes nothing. Returns 0, or -errno with CN_REFUSED where `drain` would refuse. */
 int cn_drain_plan(struct cn_drain_context *ctx, const char *const *names, size_t n, struct cn_error *err);
 
-/* `drain`: the whole procedure, or the rest of it where a journal tells of one begun. Emits plan, step, progress, warning and, always
- * last, result. CHANGES the cluster, each change journalled before. Blocks for as long as data moves. */
+/* `drain`: the whole procedure, or the rest of it where a journal tells of one begun. Emits plan, step, progress, warning and,
+ * always last, result. CHANGES the cluster, each change journalled before. Blocks for as long as data moves. */
 int cn_drain_run(struct cn_drain_context *ctx, const char *const *names, size_t n, struct cn_error *err);
 
 /* `remove`: finishes a drain that was kept. CN_NOT_FOUND when there is none, CN_REFUSED when it is not drained. */
@@ -52,14 +52,15 @@ int cn_drain_remove(struct cn_drain_context *ctx, const char *name, struct cn_er
  * was cancelled before; CN_NOT_FOUND when no drain of this node is known; CN_REFUSED after it was removed. */
 int cn_drain_cancel(struct cn_drain_context *ctx, const char *name, struct cn_error *err);
 
-/* `status`: {"schema":1,"drains":[...]}; name NULL: all. Changes nothing. CN_NOT_FOUND when a name is given and no drain is under way. */
+/* `status`: {"schema":1,"drains":[...]}; name NULL: all. Changes nothing. CN_NOT_FOUND when a name is given and no drain is under
+ * way. */
 int cn_drain_status(struct cn_drain_context *ctx, const char *name, json_t **ret, struct cn_error *err);
 
 /* To be called (by the emergency function of cn_interrupt) when the process is about to end in the middle: emits the result event
  * unless it was emitted already. Async-signal-safety is not needed: it runs in a thread. */
 void cn_drain_emergency(struct cn_drain_context *ctx);
 
-/* Starts the guard: forks, so call it before any thread exists and before the cluster is connected. NULL when the fork fails, with
- * err set. The child connects by itself when a hold begins; it ends with us. */
+/* Starts the guard: forks, so call it before any thread exists and before the cluster is connected. NULL when the fork fails,
+ * with err set. The child connects by itself when a hold begins; it ends with us. */
 struct cn_guard *cn_guard_start(const struct cn_cluster_config *config, struct cn_error *err);
 void cn_guard_free(struct cn_guard *g);

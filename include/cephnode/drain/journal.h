@@ -2,7 +2,8 @@
 #pragma once
 /*
  * The journal: what a drain is about to change and what was there before, kept in the mon's config-key store as
- * cephnode/drain/<id> before each change, so that any process on any host can go on or undo. Written only under the decision lock.
+ * cephnode/drain/<id> before each change, so that any process on any host can go on or undo. Written only under the decision
+ * lock.
  */
 #include "cephnode/base/clock.h"
 #include "cephnode/inventory/node.h"
@@ -37,10 +38,10 @@ const char *cn_phase_name(enum cn_phase p);
 struct cn_owner {
 	char *host;
 	char *boot_id;
-	char *pid_ns;        /* inode of the pid namespace: containers share a boot id, not their pids */
+	char *pid_ns; /* inode of the pid namespace: containers share a boot id, not their pids */
 	int64_t pid;
-	int64_t pid_start;   /* clock ticks after boot: pids are used again */
-	uint64_t instance;   /* rados */
+	int64_t pid_start; /* clock ticks after boot: pids are used again */
+	uint64_t instance; /* rados */
 };
 void cn_owner_self(struct cn_owner *ret);
 void cn_owner_release(struct cn_owner *o);
@@ -60,40 +61,40 @@ struct cn_journal_osd {
 };
 
 struct cn_journal_pg {
-	struct cn_pgid id;     /* first */
-	int shards;            /* how many of its shards were on the node */
+	struct cn_pgid id; /* first */
+	int shards;        /* how many of its shards were on the node */
 };
 
 struct cn_journal_pool {
 	int64_t id;
-	uint32_t pg_num;       /* at the begin: PGs split and merge meanwhile */
+	uint32_t pg_num; /* at the begin: PGs split and merge meanwhile */
 };
 
 struct cn_journal {
 	char id[33];
-	int64_t generation;    /* one up at each write */
+	int64_t generation; /* one up at each write */
 	enum cn_phase phase;
 	char *node;
-	char *spec;                   /* the NODE argument as given, to find the node again */
+	char *spec; /* the NODE argument as given, to find the node again */
 	struct cn_strv hosts, addresses;
-	struct cn_strv whole_hosts;   /* hosts of which every OSD goes: one that is there afterwards is new */
+	struct cn_strv whole_hosts; /* hosts of which every OSD goes: one that is there afterwards is new */
 	bool method_out;
-	bool had_parts;               /* the store holds parts of it */
-	struct cn_strv accepted;      /* what --accept existing meant at the begin */
+	bool had_parts;          /* the store holds parts of it */
+	struct cn_strv accepted; /* what --accept existing meant at the begin */
 	int64_t started_ms, updated_ms;
 	struct cn_owner owner;
 	struct cn_journal_osd *osds;
 	size_t n_osds;
-	struct cn_strv flags_set;     /* set by us, not there before */
-	json_t *weight_sets;          /* choose_args entries before, see weightset.h; NULL: none */
-	struct cn_journal_pg *pgs;    /* sorted */
+	struct cn_strv flags_set;  /* set by us, not there before */
+	json_t *weight_sets;       /* choose_args entries before, see weightset.h; NULL: none */
+	struct cn_journal_pg *pgs; /* sorted */
 	size_t n_pgs;
 	struct cn_journal_pool *pools;
 	size_t n_pools;
 	int64_t bytes_total;
-	int64_t change_epoch;         /* of the last change of the mapping, 0: none yet */
+	int64_t change_epoch; /* of the last change of the mapping, 0: none yet */
 	char *last_error;
-	bool loaded;                  /* it stands in the store */
+	bool loaded; /* it stands in the store */
 };
 
 /* A new journal of a node as found: random id, nothing written. */

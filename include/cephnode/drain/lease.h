@@ -10,15 +10,16 @@
 
 #define CN_LEASE_S 30
 #define CN_LEASE_RENEW_MS 5000
-#define CN_LEASE_NEED_MS 15000      /* a change is sent only while so much is left */
-#define CN_LEASE_TAKEOVER_MS 10000  /* who takes over an expired decision lock waits: a last command may be under way */
+#define CN_LEASE_NEED_MS 15000     /* a change is sent only while so much is left */
+#define CN_LEASE_TAKEOVER_MS 10000 /* who takes over an expired decision lock waits: a last command may be under way */
 #define CN_CHANGE_TIMEOUT_S 10
 #define CN_LOCK_KEY "cephnode/lock"
 
 struct cn_lease;
 
 /* Finds the pool of the lock: the one recorded in config-key cephnode/lock, else `wanted`, else .mgr, device_health_metrics, or
- * the first replicated pool whose PG for the object is active. Writes nothing. *ret_pool to be freed. CN_REFUSED when `wanted` differs from the record, CN_FAILED when there is no pool. */
+ * the first replicated pool whose PG for the object is active. Writes nothing. *ret_pool to be freed. CN_REFUSED when `wanted`
+ * differs from the record, CN_FAILED when there is no pool. */
 int cn_lease_pool(struct cn_cluster *c, const char *wanted, char **ret_pool, struct cn_error *err);
 
 /* Takes the lock `name` ("decision", "drain.<id>"). While another holds it: tries again each half second for wait_ms; calls

@@ -6,13 +6,13 @@
 
 struct cn_plan_pool {
 	char *name;
-	char *domain;          /* failure domain of its rule: "host" */
-	int needed, left;      /* shards of a PG; domains usable without the node */
+	char *domain;     /* failure domain of its rule: "host" */
+	int needed, left; /* shards of a PG; domains usable without the node */
 	bool ok;
 };
 
 struct cn_plan {
-	struct cn_ids osds;    /* that go */
+	struct cn_ids osds; /* that go */
 	struct cn_strv hosts;
 	enum cn_method method;
 	size_t pgs;            /* that have one of the OSDs */
@@ -20,7 +20,7 @@ struct cn_plan {
 	int64_t bytes_minimum;
 	struct cn_plan_pool *pools; /* whose rule reaches one of the OSDs */
 	size_t n_pools;
-	int fullest_osd;       /* -1: not known */
+	int fullest_osd;                      /* -1: not known */
 	double fullest_before, fullest_after; /* share of its space, 0..1; after: if all spread evenly by weight */
 	struct cn_strv warnings;
 	struct cn_strv refusals; /* empty: it may go on */
@@ -28,9 +28,9 @@ struct cn_plan {
 	char *hint;              /* for the first refusal */
 };
 
-/* Reads health, pools and fill, and decides whether the nodes of `inv` may be drained. accept: health codes ("existing" is resolved by the
- * caller). journals: of other drains (and ours).
- * Blocks; changes nothing. Errors only where the cluster cannot be read; a refusal is in *ret. */
+/* Reads health, pools and fill, and decides whether the nodes of `inv` may be drained. accept: health codes ("existing" is
+ * resolved by the caller). journals: of other drains (and ours). Blocks; changes nothing. Errors only where the cluster cannot be
+ * read; a refusal is in *ret. */
 int cn_plan_make(struct cn_cluster *c, const struct cn_inventory *inv, const struct cn_strv *accept, enum cn_method method,
 		 const struct cn_journals *journals, struct cn_plan *ret, struct cn_error *err);
 void cn_plan_release(struct cn_plan *p);
@@ -44,11 +44,11 @@ bool cn_health_never_acceptable(const char *code);
 
 /* What the tool itself, or other drains, explain of the cluster's health. */
 struct cn_health_context {
-	const struct cn_strv *accept;    /* codes; "existing" is resolved by the caller */
+	const struct cn_strv *accept; /* codes; "existing" is resolved by the caller */
 	const struct cn_osdmap *osdmap;
-	const struct cn_ids *own_osds;   /* OSDs of the node: their being down is the drain's own, or the reason for it */
+	const struct cn_ids *own_osds; /* OSDs of the node: their being down is the drain's own, or the reason for it */
 	const struct cn_journals *journals;
-	bool moving;                     /* our own data is on the move (wait, prove) */
+	bool moving; /* our own data is on the move (wait, prove) */
 };
 /* Lists what stands and is neither accepted nor explained: "CODE: summary". *ret_never: one of them can never be accepted. */
 void cn_health_judge(const struct cn_health *h, const struct cn_health_context *ctx, struct cn_strv *ret, bool *ret_never);

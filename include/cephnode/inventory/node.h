@@ -10,42 +10,42 @@ enum cn_found_by {
 };
 
 struct cn_node_osd {
-	struct cn_osd osd;        /* as in the OSD map */
-	uint32_t crush_weight;    /* 16.16 */
-	char *device_class;       /* owned or NULL */
-	char *host;               /* CRUSH host bucket, owned; NULL when it stands outside any */
-	unsigned found_by;        /* enum cn_found_by bits */
-	size_t pgs;               /* PGs that have it in up or acting; 0 for one that is down: it is in no set */
-	int64_t bytes;            /* bytes of its shards of these: num_bytes, or num_bytes / k in an erasure-coded pool */
+	struct cn_osd osd;     /* as in the OSD map */
+	uint32_t crush_weight; /* 16.16 */
+	char *device_class;    /* owned or NULL */
+	char *host;            /* CRUSH host bucket, owned; NULL when it stands outside any */
+	unsigned found_by;     /* enum cn_found_by bits */
+	size_t pgs;            /* PGs that have it in up or acting; 0 for one that is down: it is in no set */
+	int64_t bytes;         /* bytes of its shards of these: num_bytes, or num_bytes / k in an erasure-coded pool */
 };
 
 struct cn_node {
-	char *name;               /* as it was asked for, without prefix; owned */
-	struct cn_strv hosts;     /* CRUSH host buckets of its OSDs */
-	struct cn_ip *addresses;  /* public addresses of its OSDs, each once, and the address that was asked for */
+	char *name;              /* as it was asked for, without prefix; owned */
+	struct cn_strv hosts;    /* CRUSH host buckets of its OSDs */
+	struct cn_ip *addresses; /* public addresses of its OSDs, each once, and the address that was asked for */
 	size_t n_addresses;
 	struct cn_node_osd *osds; /* by id */
 	size_t n_osds;
-	struct cn_strv daemons;   /* "mon.a", "mgr.x", "mds.b" that run on the same address or host */
-	bool any_down;            /* one of its OSDs is down: up and acting sets do not name it, whatever it still holds */
-	struct cn_pgs pgs;        /* every PG that has one of the OSDs, sorted; empty unless asked for. With any_down also every PG
-				   * of the cluster that is not clean: its missing shards may be the node's */
+	struct cn_strv daemons; /* "mon.a", "mgr.x", "mds.b" that run on the same address or host */
+	bool any_down;          /* one of its OSDs is down: up and acting sets do not name it, whatever it still holds */
+	struct cn_pgs pgs;      /* every PG that has one of the OSDs, sorted; empty unless asked for. With any_down also every PG
+				 * of the cluster that is not clean: its missing shards may be the node's */
 };
 
 struct cn_inventory {
-	struct cn_osdmap osdmap;  /* one reading each, so that all nodes are seen at the same time */
+	struct cn_osdmap osdmap; /* one reading each, so that all nodes are seen at the same time */
 	struct cn_crush crush;
 	struct cn_node *nodes;
 	size_t n_nodes;
-	bool with_pgs;            /* PGs and bytes were asked for */
+	bool with_pgs; /* PGs and bytes were asked for */
 };
 
 /* "address", "crush", "metadata": the names of the bits, in this order, as the contract spells them. New reference. */
 json_t *cn_found_by_json(unsigned found_by);
 
-/* Finds the nodes. A name is an IP address, a CRUSH host bucket, a host name from OSD metadata, or osd.N; "ip:", "host:", "osd:" in
- * front say which is meant. Independent look-ups run side by side; metadata of all OSDs is asked for only where a name needs it.
- * with_pgs: also the PGs and bytes (from the manager). Errors: CN_USAGE (bad name), CN_NOT_FOUND, CN_REFUSED when a name is
+/* Finds the nodes. A name is an IP address, a CRUSH host bucket, a host name from OSD metadata, or osd.N; "ip:", "host:", "osd:"
+ * in front say which is meant. Independent look-ups run side by side; metadata of all OSDs is asked for only where a name needs
+ * it. with_pgs: also the PGs and bytes (from the manager). Errors: CN_USAGE (bad name), CN_NOT_FOUND, CN_REFUSED when a name is
  * ambiguous or an OSD is in two of the nodes: the hint lists the candidates. Blocks; changes nothing. */
 int cn_inventory_discover(struct cn_cluster *c, const char *const *names, size_t n, bool with_pgs, struct cn_inventory *ret,
 			  struct cn_error *err);
