@@ -49,12 +49,20 @@ static void unset_all(struct cn_cluster *c, const char *text)
 	_cleanup_free_ char *id = cn_strndup(text, strcspn(text, " "));
 	const char *list = text + strcspn(text, " ");
 	struct cn_strv flags = {};
+	bool all = true;
 
 	cn_strv_split(&flags, list, " ,");
-	for (size_t i = 0; i < flags.n; i++)
-		for (int tries = 0; tries < 10 && cn_osd_unset(c, flags.v[i], NULL) < 0; tries++)
+	for (size_t i = 0; i < flags.n; i++) {
+		int r = cn_osd_unset(c, flags.v[i], NULL);
+
+		for (int tries = 1; tries < 10 && r < 0; tries++) {
 			poll(NULL, 0, 1000); /* no quorum just now */
-	leave_mark(c, id);
+			r = cn_osd_unset(c, flags.v[i], NULL);
+		}
+		all &= r == 0;
+	}
+	if (all) /* else it is left to the next cephnode */
+		leave_mark(c, id);
 	cn_strv_release(&flags);
 }
 

@@ -146,14 +146,17 @@ static int send_weights(struct weight_job *job, struct cn_error *err)
 
 /* A journal of an earlier run knows the weights from before; what is neither that nor 0 came from another hand since. The
  * operator has asked again to drain, so that weight is the one to go back to: written down before it is changed. */
-static void take_in_other_weights(struct cn_run *run, const struct cn_crush *crush, const struct cn_ids *osds)
+static void take_in_weights(struct cn_run *run, const struct cn_crush *crush, const struct cn_ids *osds)
 {
 	for (size_t i = 0; i < run->n; i++)
 		for (size_t k = 0; k < run->drains[i].journal.n_osds; k++) {
 			struct cn_journal_osd *rec = &run->drains[i].journal.osds[k];
 			uint32_t now = cn_crush_weight(crush, rec->id, NULL);
 
-			if (now == 0 || now == rec->crush_weight || !cn_ids_has(osds, rec->id))
+			if (now == 0 || !cn_ids_has(osds, rec->id))
+				continue;
+			rec->pending = true;
+			if (now == rec->crush_weight)
 				continue;
 			cn_run_warning(run, "osd.%d: another hand set its CRUSH weight to %.5f; cancel will go back to that",
 				       rec->id, now / (double)CN_WEIGHT_ONE);
@@ -187,7 +190,7 @@ int cn_step_reweight(struct cn_run *run, struct cn_error *err)
 		r = cn_crush_get(run->c, &crush, err);
 	if (r == 0) {
 		cn_run_osds(run, &before, &osds);
-		take_in_other_weights(run, &crush, &osds);
+		take_in_weights(run, &crush, &osds);
 		r = cn_save_all(run, CN_PHASE_REWEIGHT, err);
 		cn_crush_release(&crush);
 	}
@@ -332,13 +335,15 @@ int cn_undo_hold(struct cn_run *run, struct cn_error *err)
 	if (r == 0)
 		cn_strv_release(&run->drains[0].journal.flags_set);
 	for (size_t i = 0; i < run->n && r == 0; i++) {
-		struct cn_drain *d = &run->drains[i];
+		struct cn_journal *j = &run->drains[i].journal;
 
-		if (d->begun_at < CN_PHASE_WAIT) {
-			r = cn_journal_erase(run->c, &d->journal, err);
-		} else { /* it was under way before this call, and still is */
-			d->journal.phase = CN_PHASE_WAIT;
-			r = cn_journal_save(run->c, &d->journal, run->clock, err);
+		if (!j->released) {
+			r = cn_journal_erase(run->c, j, err);
+		} else { /* it was under way before, and still is */
+			j->phase = CN_PHASE_WAIT;
+			for (size_t k = 0; k < j->n_osds; k++)
+				j->osds[k].pending = false;
+			r = cn_journal_save(run->c, j, run->clock, err);
 		}
 	}
 	return r;

@@ -8,9 +8,9 @@
 #define PASSING_MS                                                                                                               \
 	15000 /* PGs that peer, as behind another drain's begin, need statistics of two rounds to be seen active again */
 
-static struct cn_journal *add_drain(struct cn_run *run, enum cn_phase begun_at)
+static struct cn_journal *add_drain(struct cn_run *run)
 {
-	run->drains[run->n] = (struct cn_drain){.begun_at = begun_at};
+	run->drains[run->n] = (struct cn_drain){};
 	return &run->drains[run->n++].journal;
 }
 
@@ -31,7 +31,7 @@ static int resume(struct cn_run *run, const struct cn_journal *j, struct cn_inta
 		cn_error_hint(err, "let that end first: cephnode cancel %s", j->node);
 		return -EBUSY;
 	}
-	cn_journal_copy(j, add_drain(run, j->phase));
+	cn_journal_copy(j, add_drain(run));
 	if (j->phase < CN_PHASE_WAIT)
 		cn_strv_add(&in->specs, j->spec);
 	return 0;
@@ -258,13 +258,22 @@ int cn_intake_plan(struct cn_run *run, struct cn_intake *in, bool tell, struct c
 	return cn_plan_verdict(&in->plan, err);
 }
 
+static json_t *record_weight_sets(const struct cn_inventory *inv, const struct cn_journal *j)
+{
+	_cleanup_(cn_ids_release) struct cn_ids osds = {};
+
+	for (size_t k = 0; k < j->n_osds; k++)
+		cn_ids_add(&osds, j->osds[k].id);
+	return cn_weight_sets_record(&inv->crush, &inv->osdmap, &osds);
+}
+
 /* A drain that was begun before and goes through the first window (again): PGs that have come to its OSDs since are watched too,
  * and what was recorded stays. Before its first change all of it is recorded anew. */
 static void refresh(struct cn_run *run, struct cn_drain *d, const struct cn_inventory *inv, const struct cn_node *node)
 {
 	struct cn_journal *old = &d->journal, now;
 	bool anew = old->phase < CN_PHASE_HOLD;
-	size_t n;
+	size_t n, base;
 	struct cn_journal_pg *pgs = cn_journal_pgs_now(old, &inv->osdmap, &n);
 
 	cn_journal_init(&now, inv, node, old->spec, run->clock);
@@ -275,16 +284,22 @@ static void refresh(struct cn_run *run, struct cn_drain *d, const struct cn_inve
 		now.had_parts = old->had_parts;
 		now.started_ms = old->started_ms;
 		now.method_out = old->method_out;
-		now.weight_sets = json_incref(old->weight_sets);
+		now.weight_sets = record_weight_sets(inv, &now);
+		cn_strv_release(&now.accepted);
+		now.accepted = old->accepted;
+		old->accepted = (struct cn_strv){};
+		cn_owner_release(&now.owner);
+		now.owner = old->owner;
+		old->owner = (struct cn_owner){};
 		n = 0;
 	}
-	for (size_t i = 0; i < n; i++) {
-		if (now.n_pgs && bsearch(&pgs[i].id, now.pgs, now.n_pgs, sizeof(*now.pgs), cn_pgid_cmp))
-			continue;
-		now.pgs = cn_realloc(now.pgs, now.n_pgs + 1, sizeof(*now.pgs));
-		now.pgs[now.n_pgs++] = pgs[i];
+	base = now.n_pgs;
+	now.pgs = cn_realloc(now.pgs, base + n, sizeof(*now.pgs));
+	for (size_t i = 0; i < n; i++)
+		if (!base || !bsearch(&pgs[i].id, now.pgs, base, sizeof(*now.pgs), cn_pgid_cmp))
+			now.pgs[now.n_pgs++] = pgs[i];
+	if (now.n_pgs)
 		qsort(now.pgs, now.n_pgs, sizeof(*now.pgs), cn_pgid_cmp);
-	}
 	free(pgs);
 	if (anew) {
 		cn_journal_release(old);
@@ -307,18 +322,15 @@ void cn_intake_begin(struct cn_run *run, struct cn_intake *in)
 	run->bytes_total = 0;
 	for (size_t i = 0; i < in->inv.n_nodes; i++) {
 		struct cn_drain *d = drain_of_spec(run, in->specs.v[i]);
-		_cleanup_(cn_ids_release) struct cn_ids osds = {};
 		struct cn_journal *j;
 
 		if (d) {
 			refresh(run, d, &in->inv, &in->inv.nodes[i]);
 			continue;
 		}
-		j = add_drain(run, CN_PHASE_CHECK);
+		j = add_drain(run);
 		cn_journal_init(j, &in->inv, &in->inv.nodes[i], in->specs.v[i], run->clock);
-		for (size_t k = 0; k < j->n_osds; k++)
-			cn_ids_add(&osds, j->osds[k].id);
-		j->weight_sets = cn_weight_sets_record(&in->inv.crush, &in->inv.osdmap, &osds);
+		j->weight_sets = record_weight_sets(&in->inv, j);
 		j->method_out = run->method_out;
 		for (size_t k = 0; k < run->accept.n; k++)
 			cn_strv_add(&j->accepted, run->accept.v[k]);

@@ -129,10 +129,10 @@ static json_t *osds_json(const struct cn_journal *j)
 	for (size_t i = 0; i < j->n_osds; i++) {
 		const struct cn_journal_osd *o = &j->osds[i];
 
-		json_array_append_new(a, json_pack("{si,ss,sb,sI,sI,so,so}", "id", o->id, "uuid", o->uuid, "in_tree", o->in_tree,
-						   "crush_weight", (json_int_t)o->crush_weight, "reweight",
-						   (json_int_t)o->reweight, "device_class", cn_json_string(o->device_class),
-						   "parent", cn_json_string(o->parent)));
+		json_array_append_new(a, json_pack("{si,ss,sb,sb,sI,sI,so,so}", "id", o->id, "uuid", o->uuid, "in_tree",
+						   o->in_tree, "pending", o->pending, "crush_weight", (json_int_t)o->crush_weight,
+						   "reweight", (json_int_t)o->reweight, "device_class",
+						   cn_json_string(o->device_class), "parent", cn_json_string(o->parent)));
 	}
 	return a;
 }
@@ -174,6 +174,7 @@ json_t *cn_journal_json(const struct cn_journal *j)
 	json_object_set_new(b, "last_error", cn_json_string(j->last_error));
 	if (cn_journal_is_tombstone(j)) /* enough to answer the same command again */
 		return b;
+	json_object_set_new(b, "released", json_boolean(j->released));
 	json_object_set_new(b, "accepted", cn_json_strv(&j->accepted));
 	json_object_set_new(b, "whole_hosts", cn_json_strv(&j->whole_hosts));
 	json_object_set_new(b, "flags_set", cn_json_strv(&j->flags_set));
@@ -223,6 +224,7 @@ static void read_osds(const json_t *a, struct cn_journal *ret)
 		rec->id = (int)cn_json_int(o, "id", -1);
 		snprintf(rec->uuid, sizeof(rec->uuid), "%s", cn_json_str(o, "uuid", ""));
 		rec->in_tree = cn_json_bool(o, "in_tree", false);
+		rec->pending = cn_json_bool(o, "pending", false);
 		rec->crush_weight = (uint32_t)cn_json_int(o, "crush_weight", 0);
 		rec->reweight = (uint32_t)cn_json_int(o, "reweight", 0);
 		rec->device_class = dup_or_null(o, "device_class");
@@ -262,6 +264,7 @@ int cn_journal_read(const json_t *body, struct cn_journal *ret, struct cn_error 
 	read_strv(cn_json_arr(body, "accepted"), &j.accepted);
 	read_strv(cn_json_arr(body, "flags_set"), &j.flags_set);
 	j.method_out = cn_json_bool(body, "method_out", false);
+	j.released = cn_json_bool(body, "released", false);
 	j.started_ms = cn_json_int(body, "started_ms", 0);
 	j.updated_ms = cn_json_int(body, "updated_ms", 0);
 	cn_owner_read(cn_json_obj(body, "owner"), &j.owner);

@@ -11,8 +11,7 @@
 /* One node's drain within a run. */
 struct cn_drain {
 	struct cn_journal journal;
-	struct cn_lease *own;   /* says that the drain has a living owner */
-	enum cn_phase begun_at; /* when this call took it up; CN_PHASE_CHECK: new */
+	struct cn_lease *own; /* says that the drain has a living owner */
 };
 
 struct cn_run {
@@ -99,8 +98,8 @@ int cn_step_sweep(struct cn_run *run, struct cn_error *err); /* sweep.c */
 int cn_step_audit(struct cn_run *run, struct cn_error *err);
 
 /* undo.c: CRUSH weights (with weight-sets) and reweights as the journal has them. *ret_foreign: others' changes left alone.
- * begun_only: of drains that have not passed `release` before this call. */
-int cn_restore_weights(struct cn_run *run, bool begun_only, struct cn_strv *ret_foreign, struct cn_error *err);
+ * pending_only: of OSDs whose weight was set to 0 by a window whose forecast has not passed. */
+int cn_restore_weights(struct cn_run *run, bool pending_only, struct cn_strv *ret_foreign, struct cn_error *err);
 int cn_restore_reweights(struct cn_run *run, struct cn_strv *ret_foreign, struct cn_error *err);
 
 /* weightset.c */

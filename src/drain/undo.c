@@ -77,20 +77,26 @@ static void sort_weights(struct cn_run *run, const struct cn_crush *crush, const
 	}
 }
 
-/* Of drains that had passed `release` before this call the weights have to stay at 0. */
-static void only_begun(struct cn_run *run, struct cn_ids *osds)
+static void only_pending(struct cn_run *run, struct cn_ids *osds)
 {
 	struct cn_ids kept = {};
 
-	for (size_t i = 0; i < run->n; i++)
-		for (size_t k = 0; k < osds->n; k++)
-			if (run->drains[i].begun_at < CN_PHASE_WAIT && cn_journal_osd(&run->drains[i].journal, osds->v[k]))
-				cn_ids_add(&kept, osds->v[k]);
+	for (size_t i = 0; i < osds->n; i++)
+		if (cn_run_osd(run, osds->v[i])->pending)
+			cn_ids_add(&kept, osds->v[i]);
 	cn_ids_release(osds);
 	*osds = kept;
 }
 
-int cn_restore_weights(struct cn_run *run, bool begun_only, struct cn_strv *ret_foreign, struct cn_error *err)
+static bool any_pending(const struct cn_journal *j)
+{
+	for (size_t i = 0; i < j->n_osds; i++)
+		if (j->osds[i].pending)
+			return true;
+	return false;
+}
+
+int cn_restore_weights(struct cn_run *run, bool pending_only, struct cn_strv *ret_foreign, struct cn_error *err)
 {
 	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {};
 	_cleanup_(cn_crush_release) struct cn_crush crush = {}, after = {};
@@ -101,12 +107,12 @@ int cn_restore_weights(struct cn_run *run, bool begun_only, struct cn_strv *ret_
 
 	if (r < 0)
 		return r;
-	if (begun_only)
-		only_begun(run, &osds);
+	if (pending_only)
+		only_pending(run, &osds);
 	sort_weights(run, &crush, &osds, &job.osds, ret_foreign);
 	r = restore_all(&job, err);
 	for (size_t i = 0; i < run->n && r == 0; i++)
-		if (!begun_only || run->drains[i].begun_at < CN_PHASE_WAIT)
+		if (!pending_only || any_pending(&run->drains[i].journal))
 			r = cn_weight_sets_restore(run->c, run->drains[i].journal.weight_sets, err);
 	if (r == 0)
 		r = cn_crush_get(run->c, &after, err);

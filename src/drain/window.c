@@ -53,15 +53,16 @@ static int finish_releases(struct cn_run *run, struct cn_error *err)
 		if (cn_journal_is_tombstone(j) || j->flags_set.n == 0)
 			continue;
 		cn_note("a drain of %s was left in the middle of a hold; putting its flags back", j->node);
-		if (cn_config_key_get(run->c, guard_key, &by_guard, NULL) < 0)
+		if (cn_config_key_get(run->c, guard_key, &by_guard, NULL) == 0)
+			r = cn_config_key_rm(run->c, guard_key,
+					     err); /* before the journal forgets: a mark must not outlive its hold */
+		else
 			for (size_t k = 0; k < j->flags_set.n && r == 0; k++)
 				r = cn_osd_unset(run->c, j->flags_set.v[k], err);
 		if (r == 0) {
 			cn_strv_release(&j->flags_set);
 			r = cn_journal_save(run->c, j, run->clock, err);
 		}
-		if (r == 0)
-			r = cn_config_key_rm(run->c, guard_key, err);
 		for (size_t k = 0; k < run->n && r == 0; k++)
 			if (strcmp(run->drains[k].journal.id, j->id) == 0) {
 				run->drains[k].journal.generation = j->generation;
@@ -199,6 +200,13 @@ int cn_gate(struct cn_run *run, bool zero, struct cn_error *err)
 	return r < 0 ? r : cn_may_change(run, err);
 }
 
+static void let_go(struct cn_journal *j)
+{
+	j->released = true;
+	for (size_t i = 0; i < j->n_osds; i++)
+		j->osds[i].pending = false;
+}
+
 int cn_save_all(struct cn_run *run, enum cn_phase phase, struct cn_error *err)
 {
 	int r = cn_may_change(run, err);
@@ -207,6 +215,8 @@ int cn_save_all(struct cn_run *run, enum cn_phase phase, struct cn_error *err)
 		enum cn_phase before = run->drains[i].journal.phase;
 
 		run->drains[i].journal.phase = phase;
+		if (phase == CN_PHASE_WAIT)
+			let_go(&run->drains[i].journal);
 		r = cn_journal_save(run->c, &run->drains[i].journal, run->clock, err);
 		if (r < 0)
 			run->drains[i].journal.phase = before;

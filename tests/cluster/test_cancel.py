@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """cancel puts everything back to the last bit, whatever the drain was about to do."""
-from cnlib.case import OURS, STEPS, ClusterCase, share, signal, wait_for
+from cnlib.case import OURS, QUICK, STEPS, ClusterCase, share, signal, wait_for
 
 TIMEOUT = 600
 BEFORE_PURGE = ['%s:%s' % (s, e) for s in STEPS[:STEPS.index('purge')] for e in ('begin', 'end')]
@@ -26,13 +26,14 @@ class Cancels:
 
     def check_undone(self):
         c = self.cluster
-        for i in (2, 3):
+        def up(i):     # a daemon that the mon has told to stop takes a moment to end
             if not c.running('osd.%d' % i):
                 c.start_osd(i)
-        wait_for('they are up', lambda: c.is_up(2) and c.is_up(3))
+            return c.is_up(i)
+        wait_for('they are up', lambda: all([up(2), up(3)]))
         volatile = ['osd dump | osds | osd.%d | %s' % (i, w) for i in (2, 3) for w in ('public_addr', 'cluster_addr', 'heartbeat_')]
         self.assert_same(self.before, list(OURS) + volatile)
-        self.assertEqual(c.crush_weight(2), round(1.23457 * 65536))
+        self.assertEqual(c.crush_weight(2), int(1.23457 * 65536))
         c.wait_clean()
         self.assert_data()
         self.assertEqual(self.drains(), [])
@@ -83,7 +84,7 @@ def points_for(cls, how, points, n):
 
 
 class Young(Cancels, ClusterCase):
-    SHAPE = dict(HOSTS=5, OSDS=2, STATS=1)
+    SHAPE = dict(HOSTS=5, OSDS=2, **QUICK)
 
     def test_while_it_waits(self):
         """The plain case: a drain under way, cancelled from elsewhere; then asked again."""
@@ -131,7 +132,7 @@ class Young(Cancels, ClusterCase):
 
 
 class Old(Cancels, ClusterCase):
-    SHAPE = dict(HOSTS=5, OSDS=2, STATS=1, OLD=1)
+    SHAPE = dict(HOSTS=5, OSDS=2, **QUICK, OLD=1)
 
 
 points_for(Young, 'after_a_kill_at', BEFORE_PURGE, 4)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Several cephnodes at once."""
-from cnlib.case import HOLD_FLAGS, ClusterCase, wait_for
+from cnlib.case import HOLD_FLAGS, QUICK, ClusterCase, wait_for
 
 TIMEOUT = 420
 
 
 class Concurrent(ClusterCase):
-    SHAPE = dict(HOSTS=6, OSDS=2, STATS=1)
+    SHAPE = dict(HOSTS=6, OSDS=2, **QUICK)
     DATA = {'rep': (100, 65536), 'ec': (40, 65536)}
 
     def test_two_nodes_at_once(self):
@@ -27,7 +27,7 @@ class Concurrent(ClusterCase):
         first.wait_stopped()
         for args in (['drain', '127.0.1.2', '-y', '-f', 'json'], ['drain', 'osd.3', '-y', '-f', 'json']):
             second = self.assert_code(self.tool.run(*args, '--lock-wait', '2'), 1, 4, 5)
-            self.assertIn(str(first.process.pid), second.stderr)
+            self.assertIn(str(first.process.pid) if '127.0.1.2' in args else 'node2', second.stderr)
             self.assertIn('wait', second.stderr)
             self.assertNotEqual(second.result['outcome'], 'removed')
         drain, = self.drains()
@@ -65,7 +65,7 @@ class Concurrent(ClusterCase):
 
 class LongAndShort(ClusterCase):
     """Two halves with rules of their own, so that one half can be made slow."""
-    SHAPE = dict(HOSTS=8, OSDS=1, STATS=1, PG_REP=0, PG_EC=0, PG_RBD=0, SIZE=2)
+    SHAPE = dict(HOSTS=8, OSDS=1, **QUICK, PG_REP=0, PG_EC=0, PG_RBD=0, SIZE=2)
     DATA = {'slow': (60, 65536), 'quick': (60, 65536)}
 
     @classmethod
@@ -82,8 +82,8 @@ class LongAndShort(ClusterCase):
     def test_a_short_drain_does_not_wait_for_a_long_one(self):
         c = self.cluster
         for i in (0, 1, 2, 3):
-            c.tell(i, 'config set', key='osd_recovery_sleep', value='2')
-            c.tell(i, 'config set', key='osd_recovery_max_active', value='1')
+            c.tell(i, 'config set', var='osd_recovery_sleep', val=['2'])
+            c.tell(i, 'config set', var='osd_recovery_max_active', val=['1'])
         observer = self.observer()
         long = self.tool.start_drain('node1')
         long.wait_event(step='wait', state='begin')
@@ -93,8 +93,8 @@ class LongAndShort(ClusterCase):
         self.assertTrue(c.unclean())            # the long one is really still at it
         self.assertFalse(long.ended)
         for i in (0, 1, 2, 3):
-            c.tell(i, 'config set', key='osd_recovery_sleep', value='0')
-            c.tell(i, 'config set', key='osd_recovery_max_active', value='16')
+            c.tell(i, 'config set', var='osd_recovery_sleep', val=['0'])
+            c.tell(i, 'config set', var='osd_recovery_max_active', val=['16'])
         self.assert_code(long.wait(), 0)
         self.assert_clean_report(observer, [0, 7])
         self.assert_data()

@@ -2,13 +2,13 @@
 """From a name to OSDs: by address, CRUSH host, host name, id; what is not there; what is ambiguous."""
 import json
 
-from cnlib.case import ClusterCase, wait_for
+from cnlib.case import QUICK, ClusterCase, wait_for
 
 TIMEOUT = 240
 
 
 class Discover(ClusterCase):
-    SHAPE = dict(HOSTS=4, OSDS=2, STATS=1, NAMES='node1 node2 node3 osd-pod-x7k2p')
+    SHAPE = dict(HOSTS=4, OSDS=2, **QUICK, NAMES='node1 node2 node3 osd-pod-x7k2p')
 
     def discover(self, *args, code=0):
         run = self.assert_code(self.tool.run('discover', '-f', 'json', *args), code)

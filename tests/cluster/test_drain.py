@@ -80,7 +80,8 @@ class Drains:
         for i in (2, 3):
             c.kill('osd.%d' % i)
         wait_for('they are down', lambda: not c.is_up(2) and not c.is_up(3))
-        wait_for('the PGs have found new primaries', lambda: not any('stale' in p['state'] or 'peering' in p['state'] for p in c.pgs()))
+        wait_for('the PGs have found new primaries, and have told so', lambda: not any(
+            {2, 3} & set(p['up'] + p['acting']) or 'stale' in p['state'] or 'peering' in p['state'] for p in c.pgs()))
         run = self.tool.drain('127.0.1.2')
         self.assert_removed(run, 2)
         self.assert_clean_report(observer, [2, 3])

@@ -5,14 +5,14 @@ import socket
 import subprocess
 import time
 
-from cnlib.case import ClusterCase, signal, wait_for
+from cnlib.case import QUICK, ClusterCase, signal, wait_for
 
 TIMEOUT = 420
 LONG = 100     # more than any time limit given here
 
 
 class Errors(ClusterCase):
-    SHAPE = dict(HOSTS=4, OSDS=2, STATS=1)
+    SHAPE = dict(HOSTS=5, OSDS=2, **QUICK)
     DATA = {'rep': (60, 65536)}
 
     def fails(self, run, *codes, words=()):

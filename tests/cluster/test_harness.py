@@ -3,7 +3,7 @@
 import os
 
 from cnlib import load
-from cnlib.case import ClusterCase, snapshot, unittest, wait_for
+from cnlib.case import QUICK, ClusterCase, snapshot, unittest, wait_for
 from cnlib.cluster import Cluster
 
 TIMEOUT = 300
@@ -121,12 +121,12 @@ class Instruments:
 
 
 class Young(Instruments, ClusterCase):
-    SHAPE = dict(HOSTS=5, OSDS=2, STATS=1)
+    SHAPE = dict(HOSTS=5, OSDS=2, **QUICK)
     OLD = False
 
 
 class Old(Instruments, ClusterCase):
-    SHAPE = dict(HOSTS=5, OSDS=2, STATS=1, OLD=1)
+    SHAPE = dict(HOSTS=5, OSDS=2, **QUICK, OLD=1)
     OLD = True
 
 

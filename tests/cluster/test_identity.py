@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """An OSD is its uuid: an id that was used again by another OSD is never touched."""
-from cnlib.case import ClusterCase, signal, wait_for
+from cnlib.case import QUICK, ClusterCase, signal, wait_for
 
 TIMEOUT = 300
 
 
 class Identity(ClusterCase):
-    SHAPE = dict(HOSTS=5, OSDS=2, STATS=1)
+    SHAPE = dict(HOSTS=5, OSDS=2, **QUICK)
     DATA = {'rep': (60, 65536), 'ec': (20, 65536)}
 
     def reuse(self, osd_id, bucket, address):

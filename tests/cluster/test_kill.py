@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """SIGKILL at each point, then the same command: removed, nothing lost, everything else as before."""
-from cnlib.case import HOLD_FLAGS, POINTS, ClusterCase, share, signal, wait_for
+from cnlib.case import HOLD_FLAGS, POINTS, QUICK, ClusterCase, share, signal, wait_for
 
 TIMEOUT = 540
 HELD = ['%s:%s' % (s, e) for s in ('hold', 'reweight', 'forecast', 'release') for e in ('begin', 'end')]
@@ -9,10 +9,10 @@ HELD = ['%s:%s' % (s, e) for s in ('hold', 'reweight', 'forecast', 'release') fo
 class Kills:
     DATA = {'rep': (80, 65536), 'ec': (40, 65536)}
 
-    def killed_at(self, trap):
-        c, point = self.cluster, trap.split('#')[0]
+    def killed_at(self, point):
+        c = self.cluster
         before, observer, loader = c.snapshot(), self.observer(), self.load()
-        run = self.tool.start_drain('127.0.1.2', trap=trap + ':KILL' if '#' not in trap else '%s:KILL#%s' % tuple(trap.split('#')))
+        run = self.tool.start_drain('127.0.1.2', trap=point + ':KILL')
         run.wait()
         self.assertEqual(run.code, -signal.SIGKILL, 'the trap did not spring: %s' % run)
         if point in HELD:      # before anyone runs the tool again
@@ -33,22 +33,22 @@ class Kills:
 
 
 def points_for(cls, n):
-    for trap in share(POINTS + ['progress:*', 'progress:*#3'], n, cls.__name__):
-        name = 'test_at_' + trap.replace(':*', '').replace(':', '_').replace('#', '_')
-        setattr(cls, name, lambda self, trap=trap: self.killed_at(trap))
+    for point in share(POINTS + ['progress:*'], n, cls.__name__):
+        name = 'test_at_' + point.replace(':*', '').replace(':', '_')
+        setattr(cls, name, lambda self, point=point: self.killed_at(point))
 
 
 class Young(Kills, ClusterCase):
-    SHAPE = dict(HOSTS=5, OSDS=2, STATS=1)
+    SHAPE = dict(HOSTS=5, OSDS=2, **QUICK)
 
 
 class Old(Kills, ClusterCase):
-    SHAPE = dict(HOSTS=5, OSDS=2, STATS=1, OLD=1)
+    SHAPE = dict(HOSTS=5, OSDS=2, **QUICK, OLD=1)
 
 
 class Always(Kills, ClusterCase):
     """Points that no seed leaves out: between a change and the note of it, and around the point of no return."""
-    SHAPE = dict(HOSTS=5, OSDS=2, STATS=1)
+    SHAPE = dict(HOSTS=5, OSDS=2, **QUICK)
 
     def test_twice_in_one_drain(self):
         c = self.cluster

@@ -4,14 +4,14 @@ import ctypes
 import os
 import subprocess
 
-from cnlib.case import ClusterCase
+from cnlib.case import QUICK, ClusterCase
 
 TIMEOUT = 300
 POOL = 'my "pool" \\ ü €'
 
 
 class Names(ClusterCase):
-    SHAPE = dict(HOSTS=4, OSDS=2, STATS=1, PG_EC=0, PG_RBD=0, NAMES='osd-pod-x7k2p osd-pod-q.1_a NODE-1 -dash')
+    SHAPE = dict(HOSTS=4, OSDS=2, **QUICK, PG_EC=0, PG_RBD=0, NAMES='osd-pod-x7k2p osd-pod-q.1_a NODE-1 -dash')
     DATA = {'rep': (40, 65536), POOL: (20, 65536)}
 
     @classmethod
@@ -55,7 +55,7 @@ class Names(ClusterCase):
 
 class IPv6(ClusterCase):
     """In a network of its own, with one IPv6 address a host."""
-    SHAPE = dict(HOSTS=4, OSDS=1, STATS=1, PG_EC=0, PG_RBD=0, NET='fd00:1::', MON_IP='fd00:1::100')
+    SHAPE = dict(HOSTS=4, OSDS=1, **QUICK, PG_EC=0, PG_RBD=0, NET='fd00:1::', MON_IP='fd00:1::100')
     DATA = {'rep': (30, 65536)}
 
     @classmethod

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """plan changes nothing and tells the truth; refused means untouched."""
-from cnlib.case import ClusterCase, wait_for
+from cnlib.case import QUICK, ClusterCase, wait_for
 
 TIMEOUT = 300
 
 
 class Refuse(ClusterCase):
-    SHAPE = dict(HOSTS=4, OSDS=2, STATS=1)
+    SHAPE = dict(HOSTS=4, OSDS=2, **QUICK)
     DATA = {'rep': (60, 65536), 'ec': (30, 65536)}
 
     def setUp(self):

@@ -3,13 +3,13 @@
 import os
 import time
 
-from cnlib.case import HOLD_FLAGS, ClusterCase, signal, wait_for
+from cnlib.case import HOLD_FLAGS, QUICK, ClusterCase, signal, wait_for
 
 TIMEOUT = 420
 
 
 class Signals(ClusterCase):
-    SHAPE = dict(HOSTS=5, OSDS=2, STATS=1, OLD=1)
+    SHAPE = dict(HOSTS=5, OSDS=2, **QUICK, OLD=1)
     DATA = {'rep': (80, 65536), 'ec': (40, 65536)}
 
     def interrupted(self, run, since):

@@ -126,6 +126,11 @@ static void complain(struct fake *f, enum cn_target target, const char *pgid, co
 
 bool fake_fault_now(struct fake *f, const char *kind, struct fault *ret)
 {
+	if (f->dead || (f->kill_kind && strcmp(f->kill_kind, kind) == 0 && f->kill_skip-- == 0)) {
+		*ret = (struct fault){.code = -EIO, .done = !f->dead && f->kill_done};
+		f->dead = true;
+		return true;
+	}
 	for (size_t i = 0; i < f->n_faults; i++) {
 		struct fault *x = &f->faults[i];
 
@@ -146,9 +151,12 @@ static int answer_command(struct fake *f, enum cn_target target, const char *pgi
 			  char **ret_status)
 {
 	const struct answer *a;
+	int code = 0;
 
 	if (f->store && target == CN_MON && fake_store_command(f, cmd, ret_body, ret_status))
 		return f->store_code;
+	if (f->answerer && f->answerer(f->answerer_arg, target, pgid, cmd, &code, ret_body))
+		return code;
 	a = find_answer(f, target, pgid, cmd);
 	if (!a) {
 		complain(f, target, pgid, cmd);
@@ -251,6 +259,7 @@ static void free_fake(struct fake *f)
 	for (size_t i = 0; i < f->n_faults; i++)
 		free(f->faults[i].kind);
 	free(f->faults);
+	free(f->kill_kind);
 	json_decref(f->log);
 	json_decref(f->store);
 	json_decref(f->objects);
@@ -284,6 +293,35 @@ void fake_fault(struct fake *f, const char *kind, unsigned skip, unsigned n, int
 	f->faults = cn_realloc(f->faults, f->n_faults + 1, sizeof(*f->faults));
 	f->faults[f->n_faults++] = (struct fault){cn_strdup(kind), skip, n, code, done};
 	pthread_mutex_unlock(&f->lock);
+}
+
+void fake_kill(struct fake *f, const char *kind, unsigned skip, bool done)
+{
+	pthread_mutex_lock(&f->lock);
+	free(f->kill_kind);
+	f->kill_kind = cn_strdup(kind);
+	f->kill_skip = skip;
+	f->kill_done = done;
+	pthread_mutex_unlock(&f->lock);
+}
+
+bool fake_revive(struct fake *f)
+{
+	bool dead;
+
+	pthread_mutex_lock(&f->lock);
+	dead = f->dead;
+	f->dead = false;
+	free(f->kill_kind);
+	f->kill_kind = NULL;
+	pthread_mutex_unlock(&f->lock);
+	return dead;
+}
+
+void fake_answer_with(struct fake *f, fake_answerer fn, void *arg)
+{
+	f->answerer = fn;
+	f->answerer_arg = arg;
 }
 
 const json_t *fake_command(struct fake *f, const char *prefix, size_t i)

@@ -39,6 +39,17 @@ json_t *fake_store_all(struct fake *f);
  * same, only its answer is lost. */
 void fake_fault(struct fake *f, const char *kind, unsigned skip, unsigned n, int code, bool done);
 
+/* The process dies: of the calls of this kind (as above) the one after `skip` good ones fails (done: takes effect, unheard), and
+ * from then on every call of every kind and client, until fake_revive(), which says whether it came to that. Locks stay held. */
+void fake_kill(struct fake *f, const char *kind, unsigned skip, bool done);
+bool fake_revive(struct fake *f);
+
+/* Asked before the script, one command at a time: true when it is the one to answer, with code and body (to be freed). It must
+ * not call the fake. */
+typedef bool (*fake_answerer)(void *arg, enum cn_target target, const char *pgid, const json_t *cmd, int *ret_code,
+			      char **ret_body);
+void fake_answer_with(struct fake *f, fake_answerer fn, void *arg);
+
 /* How many commands with this prefix came so far (NULL: all), and the i-th of them as JSON (borrowed). */
 size_t fake_count(struct fake *f, const char *prefix);
 const json_t *fake_command(struct fake *f, const char *prefix, size_t i);

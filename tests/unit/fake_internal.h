@@ -46,6 +46,11 @@ struct fake {
 	bool any_order;
 	struct fault *faults;
 	size_t n_faults;
+	char *kill_kind; /* NULL: nobody is to die */
+	unsigned kill_skip;
+	bool kill_done, dead;
+	fake_answerer answerer;
+	void *answerer_arg;
 	struct fake_lock *locks;
 	json_t *store; /* NULL: config-key commands are scripted like all others */
 	int store_code;

@@ -81,6 +81,7 @@ static void dead_here(struct cn_owner *ret)
 {
 	cn_owner_self(ret);
 	ret->pid_start++; /* our pid, but another process: that one is gone */
+	ret->instance = 9;
 }
 
 static void test_take_and_give_back(void **state)
@@ -146,7 +147,7 @@ static void test_gives_up(void **state)
 	struct fixture *x = *state;
 
 	held_by(x, &elsewhere, "their.cookie", 0);
-	assert_int_equal(take(x, 5000), -ETIMEDOUT);
+	assert_int_equal(take(x, 5000), -EBUSY);
 	assert_int_equal(x->clock.waited_ms, 5000);
 	assert_string_equal(fake_lock_holder(x->f, &object, "decision"), "client.9");
 	assert_error(&x->e, CN_TIMEOUT, "cephnode pid 4711 on elsewhere");
@@ -175,8 +176,27 @@ static void test_lock_that_changed_hands(void **state)
 	dead_here(&dead);
 	held_by(x, &dead, "another.cookie", 30);
 	cn_owner_release(&dead);
-	assert_int_equal(take(x, 1000), -ETIMEDOUT);
+	assert_int_equal(take(x, 1000), -EBUSY);
+	assert_error(&x->e, CN_TIMEOUT, "held by");
 	assert_string_equal(fake_lock_holder(x->f, &object, "decision"), "client.9");
+}
+
+/* The same from the other side: the dead one was another client than the one that holds the lock now. */
+static void test_lock_of_another_client(void **state)
+{
+	struct fixture *x = *state;
+	struct cn_owner dead;
+
+	dead_here(&dead);
+	dead.instance = 8;
+	held_by(x, &dead, "their.cookie", 30);
+	fake_lock_by(x->f, &object, "drain.7", "client.9", "c", 30);
+	assert_int_equal(take(x, 1000), -EBUSY);
+	assert_string_equal(fake_lock_holder(x->f, &object, "decision"), "client.9");
+	cn_error_release(&x->e);
+	assert_int_equal(cn_lease_take(x->c, &x->clock.clock, "rbd", "drain.7", &dead, 0, NULL, NULL, &x->lease, &x->e), -EBUSY);
+	assert_string_equal(fake_lock_holder(x->f, &object, "drain.7"), "client.9");
+	cn_owner_release(&dead);
 }
 
 static void test_lock_of_a_drain_by_its_journal(void **state)
@@ -187,7 +207,7 @@ static void test_lock_of_a_drain_by_its_journal(void **state)
 	dead_here(&dead);
 	fake_lock_by(x->f, &object, "drain.7", "client.9", "c", 30);
 	assert_int_equal(cn_lease_take(x->c, &x->clock.clock, "rbd", "drain.7", &elsewhere, 0, NULL, NULL, &x->lease, &x->e),
-			 -ETIMEDOUT);
+			 -EBUSY);
 	assert_error(&x->e, CN_TIMEOUT, "pid 4711 on elsewhere");
 	assert_int_equal(cn_lease_take(x->c, &x->clock.clock, "rbd", "drain.7", &dead, 0, NULL, NULL, &x->lease, &x->e), 0);
 	assert_int_equal(x->clock.waited_ms, 0);
@@ -256,24 +276,22 @@ static void test_renewal_and_loss(void **state)
 	cn_lease_free(broken);
 }
 
-static int pool(struct fixture *x, const char *wanted, char **ret, bool *ret_recorded)
+static int pool(struct fixture *x, const char *wanted, char **ret)
 {
 	cn_error_release(&x->e);
-	return cn_lease_pool(x->c, wanted, ret, ret_recorded, &x->e);
+	return cn_lease_pool(x->c, wanted, ret, &x->e);
 }
 
 static void test_pool_recorded(void **state)
 {
 	struct fixture *x = *state;
 	_cleanup_free_ char *name = NULL, *same = NULL, *none = NULL;
-	bool recorded = false;
 
 	fake_store_put(x->f, CN_LOCK_KEY, "rbd");
-	assert_int_equal(pool(x, NULL, &name, &recorded), 0);
+	assert_int_equal(pool(x, NULL, &name), 0);
 	assert_string_equal(name, "rbd");
-	assert_true(recorded);
-	assert_int_equal(pool(x, "rbd", &same, &recorded), 0);
-	assert_int_equal(pool(x, "other", &none, &recorded), -EEXIST);
+	assert_int_equal(pool(x, "rbd", &same), 0);
+	assert_int_equal(pool(x, "other", &none), -EEXIST);
 	assert_int_equal(x->e.code, CN_REFUSED);
 	assert_null(none);
 }
@@ -282,11 +300,9 @@ static void test_pool_wanted(void **state)
 {
 	struct fixture *x = *state;
 	_cleanup_free_ char *name = NULL;
-	bool recorded = true;
 
-	assert_int_equal(pool(x, "other", &name, &recorded), 0);
+	assert_int_equal(pool(x, "other", &name), 0);
 	assert_string_equal(name, "other");
-	assert_false(recorded);
 	assert_int_equal(json_object_size(fake_store_all(x->f)), 0); /* writes nothing */
 }
 
@@ -302,7 +318,6 @@ static void test_pool_found(void **state)
 {
 	struct fixture *x = *state;
 	_cleanup_free_ char *name = NULL, *first = NULL;
-	bool recorded = true;
 
 	fake_always(x->f, CN_MON, NULL, "{\"prefix\":\"osd dump\",\"format\":\"json\"}", 0,
 		    "{\"epoch\":9,\"osds\":[],\"pools\":[{\"pool\":1,\"pool_name\":\"ec\",\"type\":3,\"size\":3,\"pg_num\":1},"
@@ -311,15 +326,14 @@ static void test_pool_found(void **state)
 		    NULL);
 	fake_expect(x->f, CN_MON, NULL, MAP(".mgr", "3.0"));
 	fake_expect(x->f, CN_PG, "3.0", PG("3.0", "active+clean"));
-	assert_int_equal(pool(x, NULL, &name, &recorded), 0);
+	assert_int_equal(pool(x, NULL, &name), 0);
 	assert_string_equal(name, ".mgr");
-	assert_false(recorded);
 	/* .mgr's PG does not serve: any other replicated pool, never the erasure-coded one */
 	fake_expect(x->f, CN_MON, NULL, MAP(".mgr", "3.0"));
 	fake_expect(x->f, CN_PG, "3.0", PG("3.0", "incomplete"));
 	fake_expect(x->f, CN_MON, NULL, MAP("rbd", "2.0"));
 	fake_expect(x->f, CN_PG, "2.0", PG("2.0", "active+undersized+degraded"));
-	assert_int_equal(pool(x, NULL, &first, &recorded), 0);
+	assert_int_equal(pool(x, NULL, &first), 0);
 	assert_string_equal(first, "rbd");
 }
 
@@ -327,11 +341,10 @@ static void test_no_pool(void **state)
 {
 	struct fixture *x = *state;
 	char *name = NULL;
-	bool recorded;
 
 	fake_expect(x->f, CN_MON, NULL, "{\"prefix\":\"osd dump\",\"format\":\"json\"}", 0,
 		    "{\"epoch\":9,\"osds\":[],\"pools\":[]}", NULL);
-	assert_int_equal(pool(x, NULL, &name, &recorded), -ENOENT);
+	assert_int_equal(pool(x, NULL, &name), -ENOENT);
 	assert_int_equal(x->e.code, CN_FAILED);
 	assert_has(x->e.hint, "--lock-pool");
 }
@@ -348,6 +361,7 @@ int main(void)
 		with_clock(test_gives_up),
 		with_clock(test_dead_owner_on_this_host),
 		with_clock(test_lock_that_changed_hands),
+		with_clock(test_lock_of_another_client),
 		with_clock(test_lock_of_a_drain_by_its_journal),
 		with_clock(test_unreadable_holder_is_waited_for),
 		with_clock(test_signal_while_waiting),

@@ -14,7 +14,7 @@ struct fixture {
 	struct world w; /* 5 hosts of 2; pools rep and rbd of size 3, ec 2+1, all by host */
 	struct fake *f;
 	struct cn_cluster *c;
-	struct cn_drain_options options;
+	struct cn_strv accept;
 	struct cn_journals journals;
 	struct cn_plan plan;
 	struct cn_error e;
@@ -59,7 +59,7 @@ static int teardown(void **state)
 	struct fake *f = x->f;
 
 	cn_plan_release(&x->plan);
-	cn_strv_release(&x->options.accept);
+	cn_strv_release(&x->accept);
 	cn_error_release(&x->e);
 	json_decref(x->health);
 	json_decref(x->df);
@@ -81,7 +81,7 @@ static void plan(struct fixture *x, const char *names)
 	cn_strv_split(&v, names, " ");
 	cn_plan_release(&x->plan);
 	if (cn_inventory_discover(x->c, (const char *const *)v.v, v.n, true, &inv, &x->e) < 0 ||
-	    cn_plan_make(x->c, &inv, &x->options, &x->journals, &x->plan, &x->e) < 0)
+	    cn_plan_make(x->c, &inv, &x->accept, CN_METHOD_CRUSH, &x->journals, &x->plan, &x->e) < 0)
 		fail_msg("%s", x->e.message);
 	cn_strv_release(&v);
 	cn_inventory_release(&inv);
@@ -114,10 +114,15 @@ static void assert_warned(struct fixture *x, const char *text)
 	assert_has(all, text);
 }
 
-static void check(struct fixture *x, const char *code, bool muted)
+static void check_says(struct fixture *x, const char *code, bool muted, const char *words)
 {
 	json_object_set_new(json_object_get(x->health, "checks"), code,
-			    json_pack("{ss,s{ss},sb}", "severity", "HEALTH_WARN", "summary", "message", "words", "muted", muted));
+			    json_pack("{ss,s{ss},sb}", "severity", "HEALTH_WARN", "summary", "message", words, "muted", muted));
+}
+
+static void check(struct fixture *x, const char *code, bool muted)
+{
+	check_says(x, code, muted, "words");
 }
 
 static void test_allowed(void **state)
@@ -191,14 +196,16 @@ static void test_health(void **state)
 
 	check(x, "SLOW_OPS", false);
 	assert_refused(x, "node1", "SLOW_OPS: words");
-	cn_strv_add(&x->options.accept, "SLOW_OPS");
+	cn_strv_add(&x->accept, "SLOW_OPS");
 	assert_allowed(x, "node1");
 	assert_warned(x, "accepted: SLOW_OPS");
 	check(x, "MON_CLOCK_SKEW", true); /* muted: the operator's word */
 	assert_allowed(x, "node1");
 	check(x, "POOL_APP_NOT_ENABLED", false);
 	assert_refused(x, "node1", "POOL_APP_NOT_ENABLED");
-	cn_strv_add(&x->options.accept, "existing");
+	cn_strv_add(&x->accept, "existing"); /* a word for the caller to resolve, here it is no code */
+	assert_refused(x, "node1", "POOL_APP_NOT_ENABLED");
+	cn_strv_add(&x->accept, "POOL_APP_NOT_ENABLED");
 	assert_allowed(x, "node1");
 }
 
@@ -208,9 +215,8 @@ static void test_what_nobody_can_accept(void **state)
 					    "POOL_FULL",  "PG_BACKFILL_FULL", "PG_RECOVERY_FULL"};
 	struct fixture *x = *state;
 
-	cn_strv_add(&x->options.accept, "existing");
 	for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
-		cn_strv_add(&x->options.accept, codes[i]);
+		cn_strv_add(&x->accept, codes[i]);
 		check(x, codes[i], true); /* not even muted */
 		assert_refused(x, "node1", codes[i]);
 		assert_has(x->plan.hint, "cannot be accepted");
@@ -241,15 +247,85 @@ static void test_flags(void **state)
 	struct fixture *x = *state;
 	struct cn_journal other = {.phase = CN_PHASE_HOLD, .node = (char *)"node5"};
 
-	json_object_set_new(x->w.osd_dump, "flags", json_string("norecover,sortbitwise"));
-	check(x, "OSDMAP_FLAGS", false);
+	check_says(x, "OSDMAP_FLAGS", false, "norecover flag(s) set");
 	assert_refused(x, "node1", "OSDMAP_FLAGS");
+	assert_int_equal(x->plan.n_passing, 0);
 	cn_strv_add(&other.flags_set, "norecover");
 	x->journals = (struct cn_journals){&other, 1};
-	assert_allowed(x, "node1"); /* another drain's, and it will unset it */
-	json_object_set_new(x->w.osd_dump, "flags", json_string("norecover,noout,sortbitwise"));
+	assert_allowed(x, "node1");  /* another drain's, and it will unset it */
+	other.phase = CN_PHASE_WAIT; /* one that holds no more does not explain it, but the words may be older than its release */
+	assert_refused(x, "node1", "OSDMAP_FLAGS");
+	assert_int_equal(x->plan.n_passing, 1);
+	other.phase = CN_PHASE_DONE;
+	assert_refused(x, "node1", "OSDMAP_FLAGS");
+	assert_int_equal(x->plan.n_passing, 0);
+	other.phase = CN_PHASE_HOLD;
+	check_says(x, "OSDMAP_FLAGS", false, "norecover,noout flag(s) set");
+	assert_refused(x, "node1", "OSDMAP_FLAGS");
+	check_says(x, "OSDMAP_FLAGS", false, "");
 	assert_refused(x, "node1", "OSDMAP_FLAGS");
 	cn_strv_release(&other.flags_set);
+}
+
+/* What another drain's moving data explains, and what it does not. */
+static void test_while_another_drain_moves(void **state)
+{
+	static const char *const moving[] = {"PG_DEGRADED", "OBJECT_MISPLACED", "PG_NOT_SCRUBBED", "PG_NOT_DEEP_SCRUBBED"};
+	static const char *const never[] = {"PG_AVAILABILITY", "OSD_NEARFULL", "POOL_NEARFULL", "SLOW_OPS"};
+	struct fixture *x = *state;
+	struct cn_journal other = {.node = (char *)"node5"};
+
+	x->journals = (struct cn_journals){&other, 1};
+	for (int p = CN_PHASE_LOCK; p <= CN_PHASE_CANCELLED; p++) {
+		other.phase = (enum cn_phase)p;
+		for (size_t i = 0; i < ARRAY_SIZE(moving); i++) {
+			check(x, moving[i], false);
+			if (p >= CN_PHASE_REWEIGHT && p < CN_PHASE_DRAINED)
+				assert_allowed(x, "node1");
+			else
+				assert_refused(x, "node1", moving[i]);
+			json_object_del(json_object_get(x->health, "checks"), moving[i]);
+		}
+		for (size_t i = 0; i < ARRAY_SIZE(never); i++) {
+			check(x, never[i], false);
+			assert_refused(x, "node1", never[i]);
+			assert_int_equal(x->plan.n_passing, i == 0); /* PGs that peer are waited for, not waved through */
+			json_object_del(json_object_get(x->health, "checks"), never[i]);
+		}
+	}
+}
+
+/* Once our own data moves. */
+static void test_while_we_move(void **state)
+{
+	static const char *const mine[] = {"PG_DEGRADED", "OBJECT_MISPLACED", "OSD_NEARFULL", "POOL_NEARFULL"};
+	static const char *const others[] = {"PG_AVAILABILITY", "SLOW_OPS", "OSD_FULL", "CACHE_POOL_NEAR_FULL"};
+	struct cn_osd down = {.id = 3, .in = true};
+	struct cn_osdmap m = {.osds = &down, .n_osds = 1};
+	struct cn_strv none = {};
+	struct cn_ids own = {};
+	struct cn_journals journals = {};
+	struct cn_health_context ctx = {&none, &m, &own, &journals, true};
+
+	for (int up = 1; up >= 0; up--) {
+		down.up = up;
+		for (size_t i = 0; i < 2 * ARRAY_SIZE(mine); i++) {
+			const char *code = i < ARRAY_SIZE(mine) ? mine[i] : others[i - ARRAY_SIZE(mine)];
+			struct cn_health_check check1 = {.code = (char *)code, .severity = (char *)"w", .summary = (char *)"s"};
+			struct cn_health h = {.checks = &check1, .n_checks = 1};
+			struct cn_strv found = {};
+			bool never = true,
+			     want = i >= ARRAY_SIZE(mine) || (!up && i < 2); /* osd.3 is nobody's: it may be the cause */
+
+			cn_health_judge(&h, &ctx, &found, &never);
+			if (found.n != want)
+				fail_msg("%s with osd.3 %s: %s", code, up ? "up" : "down",
+					 found.n ? "speaks against it" : "is explained");
+			assert_int_equal(never, strcmp(code, "OSD_FULL") == 0);
+			cn_strv_release(&found);
+		}
+	}
+	(void)state;
 }
 
 static void test_fill(void **state)
@@ -320,7 +396,8 @@ static void test_no_answer(void **state)
 		assert_int_equal(cn_inventory_discover(x->c, &name, 1, true, &inv, &x->e), 0);
 		cn_plan_release(&x->plan);
 		fake_fault(x->f, kinds[i], 0, 1, -ETIMEDOUT, false);
-		assert_int_equal(cn_plan_make(x->c, &inv, &x->options, &x->journals, &x->plan, &x->e), -ETIMEDOUT);
+		assert_int_equal(cn_plan_make(x->c, &inv, &x->accept, CN_METHOD_CRUSH, &x->journals, &x->plan, &x->e),
+				 -ETIMEDOUT);
 		assert_error(&x->e, CN_TIMEOUT, kinds[i]);
 		cn_inventory_release(&inv);
 	}
@@ -331,11 +408,21 @@ static void test_no_answer(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		with_plan(test_allowed),       with_plan(test_two_nodes),  with_plan(test_too_few_hosts),
-		with_plan(test_states_of_pgs), with_plan(test_health),     with_plan(test_what_nobody_can_accept),
-		with_plan(test_dead_node),     with_plan(test_flags),      with_plan(test_fill),
-		with_plan(test_whole_cluster), with_plan(test_neighbours), with_plan(test_json),
+		with_plan(test_allowed),
+		with_plan(test_two_nodes),
+		with_plan(test_too_few_hosts),
+		with_plan(test_states_of_pgs),
+		with_plan(test_health),
+		with_plan(test_what_nobody_can_accept),
+		with_plan(test_dead_node),
+		with_plan(test_flags),
+		with_plan(test_fill),
+		with_plan(test_whole_cluster),
+		with_plan(test_neighbours),
+		with_plan(test_json),
 		with_plan(test_no_answer),
+		with_plan(test_while_another_drain_moves),
+		cmocka_unit_test(test_while_we_move),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

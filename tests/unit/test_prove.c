@@ -257,8 +257,32 @@ static void test_manager_says_no(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(says); i++) {
 		safe(x, says[i].body);
 		assert_proof(x, true, says[i].reason);
-		assert_proof(x, false, NULL); /* not asked */
+		assert_proof(x, false, says[i].reason); /* it is up, so the manager knows of it */
 	}
+	json_object_set_new(world_osd(&x->w, 0), "up", json_integer(0));
+	json_object_set_new(world_osd(&x->w, 1), "up", json_integer(0));
+	osds_answer(x);
+	for (size_t i = 0; i < ARRAY_SIZE(says); i++) {
+		safe(x, says[i].body);
+		assert_proof(x, true, says[i].reason);
+		assert_proof(x, false, NULL); /* not asked: stopped by us, after a full proof */
+	}
+}
+
+/* One is stopped, the other has come up again: that one may have taken PGs. */
+static void test_manager_is_asked_for_who_is_up(void **state)
+{
+	static const char one[] = "{\"prefix\":\"osd safe-to-destroy\",\"ids\":[\"1\"],\"format\":\"json\"}";
+	struct fixture *x = *state;
+
+	json_object_set_new(world_osd(&x->w, 0), "up", json_integer(0));
+	osds_answer(x);
+	fake_always(x->f, CN_MGR, NULL, one, 0, "{\"safe_to_destroy\":[],\"active\":[],\"missing_stats\":[],\"stored_pgs\":[1]}",
+		    NULL);
+	assert_proof(x, false, "osd.1 safe to destroy: it has not deleted");
+	fake_always(x->f, CN_MGR, NULL, one, 0, "{\"safe_to_destroy\":[1],\"active\":[],\"missing_stats\":[],\"stored_pgs\":[]}",
+		    NULL);
+	assert_proof(x, false, NULL);
 }
 
 static void test_health_says_no(void **state)
@@ -358,6 +382,7 @@ int main(void)
 		with_drain(test_unfound),
 		with_drain(test_primary_counts_on_it),
 		with_drain(test_manager_says_no),
+		with_drain(test_manager_is_asked_for_who_is_up),
 		with_drain(test_health_says_no),
 		with_drain(test_reused_id),
 		with_drain(test_split_off_pg_is_watched),

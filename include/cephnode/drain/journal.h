@@ -54,6 +54,7 @@ struct cn_journal_osd {
 	int id;
 	char uuid[40];
 	bool in_tree;
+	bool pending;          /* its weight was set to 0 by a window whose forecast has not passed: a refusal sets it back */
 	uint32_t crush_weight; /* 16.16, before */
 	uint32_t reweight;     /* 16.16, before; 0 was out */
 	char *device_class;    /* NULL: none */
@@ -79,6 +80,7 @@ struct cn_journal {
 	struct cn_strv hosts, addresses;
 	struct cn_strv whole_hosts; /* hosts of which every OSD goes: one that is there afterwards is new */
 	bool method_out;
+	bool released;           /* a forecast has passed and recovery was let go: no refusal erases it any more */
 	bool had_parts;          /* the store holds parts of it */
 	struct cn_strv accepted; /* what --accept existing meant at the begin */
 	int64_t started_ms, updated_ms;

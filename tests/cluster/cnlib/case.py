@@ -19,6 +19,7 @@ STEPS = ['lock', 'check', 'hold', 'reweight', 'forecast', 'release', 'wait', 'pr
 POINTS = ['%s:%s' % (step, state) for step in STEPS for state in ('begin', 'end')]
 HOLD_FLAGS = {'norecover', 'nobackfill', 'norebalance'}
 OURS = ('config-key | cephnode/drain/', 'config-key | cephnode/lock')   # what a drain may leave: its tombstone, where the lock lives
+QUICK = dict(STATS=1, PROPOSE=0.1)      # a cluster that reports and agrees sooner than by default: for tests that do not turn on that
 CAMPAIGN = os.environ.get('CN_CAMPAIGN') == '1'
 LOGS = pathlib.Path(os.environ.get('CN_LOGS') or tempfile.mkdtemp(prefix='cn-logs.'))
 
@@ -139,4 +140,4 @@ class ClusterCase(unittest.TestCase):
         return self.tool.run('status', '-f', 'json').json['drains']
 
 
-__all__ = ['ClusterCase', 'STEPS', 'POINTS', 'HOLD_FLAGS', 'OURS', 'CAMPAIGN', 'share', 'signal', 'snapshot', 'unittest', 'wait_for']
+__all__ = ['ClusterCase', 'STEPS', 'POINTS', 'HOLD_FLAGS', 'OURS', 'QUICK', 'CAMPAIGN', 'share', 'signal', 'snapshot', 'unittest', 'wait_for']

@@ -49,6 +49,7 @@ class Cluster:
         self.conf = str(self.dir / 'ceph.conf')
         self.rados = rados.Rados(conffile=self.conf, rados_id='admin')
         self.rados.conf_set('rados_mon_op_timeout', '60')
+        self.rados.conf_set('rados_osd_op_timeout', '20')       # a `pg query` to an OSD that has just gone may never be answered
         self.rados.conf_set('client_mount_timeout', '30')
         self.rados.connect()
 
@@ -59,6 +60,7 @@ class Cluster:
         env = clean_env(CN_CEPH=folder, CN_OWNER=str(os.getpid()), **{k: str(v) for k, v in shape.items()})
         done = subprocess.run([str(RIG / 'up.sh')], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180)
         if done.returncode:
+            subprocess.run([str(RIG / 'down.sh'), '--wipe'], env=env, stdin=subprocess.DEVNULL)
             raise RuntimeError('up.sh failed (%s):\n%s' % (folder, done.stderr[-3000:]))
         c = cls(folder)
         c.hosts, c.per_host = int(shape.get('HOSTS', 5)), int(shape.get('OSDS', 2))
@@ -298,7 +300,11 @@ class Cluster:
         there = self.osds()
         for host in range(1, self.hosts + 1):
             for i in self.ids(host):
-                if i in there and there[i]['up']:
+                place = self.dir / 'place' / ('osd.%d' % i)
+                if i in there and there[i]['up'] and place.read_text().split() != [self.address(host), self.name(host)]:
+                    self.wait_clean()              # it may hold data that is not elsewhere yet
+                    self.forget_osd(i)
+                elif i in there and there[i]['up']:
                     if self.crush_weight(i) != 0x10000 or not self.in_host(i, self.name(host)):
                         self.mon('osd crush set', id=i, weight=1.0, args=['root=default', 'host=' + self.name(host)])
                     if there[i]['weight'] != 1:

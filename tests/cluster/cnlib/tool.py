@@ -21,7 +21,7 @@ class Run:
         self.name = '%02d-%s' % (tool.count, re.sub(r'[^a-z0-9.]+', '-', ' '.join(args).lower()).strip('-')[:60])
         self.base = str(tool.dir / self.name)
         self.args, self.trap = [str(tool.binary)] + args, trap
-        self.signals = {signal.SIGKILL} if trap and trap.endswith('KILL') else set()   # those that we (or the trap) sent
+        self.signals = {signal.SIGKILL} if trap and ':KILL' in trap else set()   # those that we (or the trap) sent
         self.lines, self.raw, self.changed = [], [], threading.Condition()
         self.ended, self.started, self.seconds = False, time.monotonic(), None
         env = clean_env(ASAN_OPTIONS='verify_asan_link_order=0:detect_leaks=1:exitcode=99:log_path=%s.asan' % self.base,
@@ -70,13 +70,18 @@ class Run:
     def wait_stopped(self, timeout=120):
         """Waits until the trap has stopped it (SIGSTOP)."""
         end = time.monotonic() + timeout
-        while time.monotonic() < end:
-            state = pathlib.Path('/proc/%d/stat' % self.process.pid).read_text().rsplit(')', 1)[1].split()[0]
+        while time.monotonic() < end and not self.ended:
+            try:
+                state = pathlib.Path('/proc/%d/stat' % self.process.pid).read_text().rsplit(')', 1)[1].split()[0]
+            except OSError:
+                state = 'Z'
             if state == 'T':
                 return
-            if self.ended or state == 'Z':
-                raise AssertionError('it ended before the trap %s: %s' % (self.trap, self))
+            if state == 'Z':
+                break
             time.sleep(0.02)
+        if self.ended or state == 'Z':
+            raise AssertionError('it ended before the trap %s sprang: %s' % (self.trap, self))
         raise Timeout('the trap %s did not spring: %s' % (self.trap, self))
 
     def send(self, sig):
