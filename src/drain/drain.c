@@ -206,7 +206,7 @@ static int remove_steps(struct cn_run *run, struct cn_error *err)
 	int r = cn_gate(run, run->weights_zero, err);
 
 	if (r == 0 && cn_run_phase(run) < CN_PHASE_SWEEP) {
-		if (!run->method_out)
+		if (!run->method_out && cn_run_phase(run) < CN_PHASE_STOP) /* once stopped, they are out */
 			r = cn_step_out(run, err);
 		if (r == 0)
 			r = cn_step_stop(run, err);

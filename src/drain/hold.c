@@ -54,6 +54,7 @@ int cn_step_hold(struct cn_run *run, struct cn_error *err)
 {
 	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {};
 	_cleanup_(cn_strv_release) struct cn_strv flags = {};
+	_cleanup_free_ char *mark = cn_asprintf(CN_GUARD_PREFIX "%s", run->drains[0].journal.id);
 	int r;
 
 	cn_step_begin(run, "hold");
@@ -69,6 +70,9 @@ int cn_step_hold(struct cn_run *run, struct cn_error *err)
 	if (r == 0 && flags.n)
 		r = cn_guard_arm(run->ctx->guard, run->drains[0].journal.id, &flags, err);
 	run->armed = r == 0 && flags.n;
+	if (r == 0)
+		r = cn_config_key_rm(run->c, mark,
+				     err); /* of an earlier hold, should it have stayed: it does not speak of this one */
 	if (r == 0)
 		r = cn_may_change(run, err);
 	if (r == 0 && flags.n)

@@ -104,7 +104,8 @@ int cn_restore_reweights(struct cn_run *run, struct cn_strv *ret_foreign, struct
 
 /* weightset.c */
 json_t *cn_weight_sets_record(const struct cn_crush *crush, const struct cn_osdmap *m, const struct cn_ids *osds);
-int cn_weight_sets_restore(struct cn_cluster *c, const json_t *recorded, struct cn_error *err);
+/* osds: whose entries. Those of buckets above them are sums, and set only when all recorded OSDs are among these. */
+int cn_weight_sets_restore(struct cn_cluster *c, const json_t *recorded, const struct cn_ids *osds, struct cn_error *err);
 
 /* measure.c: what is left to move, from the manager's statistics. */
 struct cn_measure {

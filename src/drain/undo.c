@@ -88,14 +88,6 @@ static void only_pending(struct cn_run *run, struct cn_ids *osds)
 	*osds = kept;
 }
 
-static bool any_pending(const struct cn_journal *j)
-{
-	for (size_t i = 0; i < j->n_osds; i++)
-		if (j->osds[i].pending)
-			return true;
-	return false;
-}
-
 int cn_restore_weights(struct cn_run *run, bool pending_only, struct cn_strv *ret_foreign, struct cn_error *err)
 {
 	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {};
@@ -112,8 +104,7 @@ int cn_restore_weights(struct cn_run *run, bool pending_only, struct cn_strv *re
 	sort_weights(run, &crush, &osds, &job.osds, ret_foreign);
 	r = restore_all(&job, err);
 	for (size_t i = 0; i < run->n && r == 0; i++)
-		if (!pending_only || any_pending(&run->drains[i].journal))
-			r = cn_weight_sets_restore(run->c, run->drains[i].journal.weight_sets, err);
+		r = cn_weight_sets_restore(run->c, run->drains[i].journal.weight_sets, &osds, err);
 	if (r == 0)
 		r = cn_crush_get(run->c, &after, err);
 	if (r == 0) {

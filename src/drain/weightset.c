@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "run.h"
@@ -107,7 +108,21 @@ static int restore_item(struct cn_cluster *c, const char *pool, const json_t *it
 	return cn_crush_weight_set(c, pool, cn_json_str(item, "item", ""), v, json_array_size(weights), err);
 }
 
-int cn_weight_sets_restore(struct cn_cluster *c, const json_t *recorded, struct cn_error *err)
+/* An OSD whose entry is to be restored; a bucket when no OSD is left out. The OSDs come first. */
+static bool wanted(const json_t *item, const struct cn_ids *osds, bool *left_out)
+{
+	const char *name = cn_json_str(item, "item", "");
+	int osd;
+
+	if (sscanf(name, "osd.%d", &osd) != 1)
+		return !*left_out;
+	if (cn_ids_has(osds, osd))
+		return true;
+	*left_out = true;
+	return false;
+}
+
+int cn_weight_sets_restore(struct cn_cluster *c, const json_t *recorded, const struct cn_ids *osds, struct cn_error *err)
 {
 	_cleanup_(cn_crush_release) struct cn_crush crush = {};
 	const char *name;
@@ -119,10 +134,12 @@ int cn_weight_sets_restore(struct cn_cluster *c, const json_t *recorded, struct 
 		return 0;
 	r = cn_crush_get(c, &crush, err);
 	json_object_foreach ((json_t *)(uintptr_t)recorded, name, set) {
+		bool left_out = false;
+
 		if (!json_object_get(crush.choose_args, name))
 			continue; /* the set was removed meanwhile */
 		json_array_foreach (cn_json_arr(set, "items"), i, item)
-			if (r == 0)
+			if (r == 0 && wanted(item, osds, &left_out))
 				r = restore_item(c, cn_json_str(set, "pool", NULL), item, err);
 	}
 	return r;

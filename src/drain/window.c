@@ -63,6 +63,8 @@ static int finish_releases(struct cn_run *run, struct cn_error *err)
 			cn_strv_release(&j->flags_set);
 			r = cn_journal_save(run->c, j, run->clock, err);
 		}
+		if (r == 0 && !by_guard) /* it may have come while we did the same; one that comes later removes itself */
+			r = cn_config_key_rm(run->c, guard_key, err);
 		for (size_t k = 0; k < run->n && r == 0; k++)
 			if (strcmp(run->drains[k].journal.id, j->id) == 0) {
 				run->drains[k].journal.generation = j->generation;

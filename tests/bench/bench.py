@@ -164,14 +164,15 @@ def drain(c):
     if process.returncode:
         raise RuntimeError('drain ended with %d: %s' % (process.returncode, ''.join(x for _, x in out.lines[-3:] + err.lines[-3:])))
     begin, end = steps['wait', 'begin'], steps['wait', 'end']
-    # The samples between the last one that still showed work and the tool's word: the first of them is the cluster's report.
+    # The samples between the last one that still showed work and the tool's word: the first of them is the cluster's report. All
+    # was over before the tool began to wait, now and then: then there is no delay to measure.
     busy = max((at for at, is_clear in clear if at < end and not is_clear), default=begin)
     report = min((at for at, is_clear in clear if busy < at < end), default=end)
     commands = {kind: sum(begin < at < end and line.startswith('debug: %s ' % kind) for at, line in err.lines) for kind in ('mon', 'mgr')}
-    result = {'seconds': wall, 'wait_seconds': end - begin, 'delay_seconds': end - report, 'peak_kib': peak,
+    result = {'seconds': wall, 'wait_seconds': end - begin, 'delay_seconds': end - report if busy > begin else None, 'peak_kib': peak,
               'guard_peak_kib': max(guard.values(), default=0), 'samples_per_second': len(clear) / wall,
               'mon_commands_per_second': commands['mon'] / (end - begin), 'mgr_commands_per_second': commands['mgr'] / (end - begin)}
-    say('  drained: %s' % ', '.join('%s %.4g' % x for x in result.items()))
+    say('  drained: %s' % ', '.join('%s %s' % (k, '-' if v is None else '%.4g' % v) for k, v in result.items()))
     return result
 
 
@@ -206,7 +207,7 @@ def table(r):
     against('discover host', faq, '`ceph` and `jq`', 0.1)
     full, full_bare = (r['discover_full'][x]['seconds'] for x in ('discover address', 'bare'))
     row('the same with 160 PGs an OSD: `discover` by address : bare', '**%.2f** (%.1f ms : %.1f ms)' % (full / full_bare, full * 1e3, full_bare * 1e3), 'none')
-    delays = [x['delay_seconds'] for x in drains]
+    delays = [x['delay_seconds'] for x in drains if x['delay_seconds'] is not None]
     row('last PG has left, says the manager, to the end of `wait`', '**%.2f s** (%d drains, longest %.2f s)' % (median(delays), len(delays), max(delays)),
         'about 1 s', median(delays), 1.1)
     peak, guard = max(x['peak_kib'] for x in drains) / 1024, max(x['guard_peak_kib'] for x in drains) / 1024

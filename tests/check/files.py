@@ -16,7 +16,7 @@ NO_COMMENTS = {".json", ".jsonl", ".txt", ".md"}  # formats without comments, go
 SKIP = {".git", "build", "__pycache__"}
 NO_LICENCE = {"LICENSE", "ChangeLog", ".gitignore", ".editorconfig", ".clang-format"}
 # Folders of a developer's own machine have no business in the project.
-FOREIGN = re.compile(r"/(?:home|Users)/\w|/work/(?:main|shared)\b")
+FOREIGN = re.compile(r"/(?:home|Users|work)/\w")
 
 
 def files_of(root):

@@ -48,20 +48,20 @@ class Drains:
         self.assertTrue(any(waits[0] < i < waits[1] for i in inside), 'no progress in wait')
 
     def test_the_slow_half_of_a_move(self):
-        """A second for each object: for many seconds the PGs of the young kind name the OSDs no longer, and are not moved yet."""
+        """So slow that for many seconds the PGs of the young kind name the OSDs no longer, and are not moved yet."""
         c = self.cluster
 
         def pace(sleep, active):
             for i in c.osds():
                 c.tell(i, 'config set', var='osd_recovery_sleep', val=[sleep])
                 c.tell(i, 'config set', var='osd_recovery_max_active', val=[active])
-        pace('0.7', '1')
+        pace('0.4', '1')
         self.addCleanup(pace, '0', '16')
         observer = self.observer()
         run = self.tool.start_drain('127.0.1.2')
         waiting = run.wait_event(step='wait', state='begin')
         moved = run.wait_event(120, step='wait', state='end')
-        self.assertGreater(moved['seconds'], 8, (waiting, moved))      # else this has tested nothing
+        self.assertGreater(moved['seconds'], 6, (waiting, moved))      # else this has tested nothing
         self.assert_removed(run.wait(), 2)
         self.assert_clean_report(observer, [2, 3])
         self.assert_data()

@@ -248,6 +248,28 @@ static void test_refused_after_a_weight_came_back(void **state)
 	assert_int_equal(sim_weight(s, 1), ODD);
 }
 
+/* Only one was given back: the other one's entry in the weight-set, which CRUSH heeds before its weight, stays at 0 with it. */
+static void test_refused_after_one_weight_came_back(void **state)
+{
+	struct sim *s = *state;
+
+	sim_make_compat(s);
+	sim_set_compat(s, 0, 0.75);
+	sim_set_compat(s, 1, 1.125);
+	sim_drain_to_wait(s, "node1");
+	sim_set_weight(s, 0, 65536);
+	s->no_room = 0;
+	sim_ends(s, sim_drain(s, "node1"), CN_REFUSED, "CRUSH finds a place for only 2 of 3");
+	assert_int_equal(sim_weight(s, 0), 65536);
+	assert_int_equal(sim_weight(s, 1), 0);
+	assert_true(sim_compat(s, 0) > 0);
+	assert_true(sim_compat(s, 1) == 0);
+	sim_ends(s, sim_cancel(s, "node1"), CN_OK, NULL);
+	assert_int_equal(sim_weight(s, 1), ODD);
+	assert_true(sim_compat(s, 0) == 0.75);
+	assert_true(sim_compat(s, 1) == 1.125);
+}
+
 #define with_sim(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int main(void)
@@ -263,6 +285,7 @@ int main(void)
 		with_sim(test_refused_beside_one_that_moves),
 		with_sim(test_refused_after_a_death_beside_one_that_moves),
 		with_sim(test_refused_after_a_weight_came_back),
+		with_sim(test_refused_after_one_weight_came_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
