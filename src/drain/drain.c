@@ -320,7 +320,11 @@ static int drain_names(struct cn_run *run, const char *const *names, size_t n, b
 		r = cn_error_set(err, CN_REFUSED, EPERM, "%s is not drained", run->node);
 		cn_error_hint(err, "drain it: cephnode drain %s", run->node);
 	}
-
+	if (r == 0 && run->keep && run->n && cn_run_phase(run) >= CN_PHASE_OUT) {
+		r = cn_error_set(err, CN_REFUSED, EPERM, "%s is about to be removed (%s): nothing can be kept any more",
+				 run->node, cn_phase_name(cn_run_phase(run)));
+		cn_error_hint(err, "finish it without --keep");
+	}
 	if (r == 0 && run->n == 0 && in.specs.n == 0) {
 		cn_run_warning(run, "nothing left to do: cephnode has removed %s already", run->node);
 		cn_intake_release(&in);

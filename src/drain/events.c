@@ -106,6 +106,18 @@ void cn_run_register(struct cn_run *run)
 	pthread_mutex_unlock(&emit_lock);
 }
 
+void cn_replace_journal(struct cn_journal *old, struct cn_journal *now)
+{
+	struct cn_journal before;
+
+	pthread_mutex_lock(&emit_lock); /* the signal thread lists the OSDs of the journals in its result */
+	before = *old;
+	*old = *now;
+	pthread_mutex_unlock(&emit_lock);
+	cn_journal_release(&before);
+	*now = (struct cn_journal){};
+}
+
 void cn_drain_emergency(struct cn_drain_context *ctx)
 {
 	/* No way back from here: the lock stays held, so that no other thread prints behind the result. */

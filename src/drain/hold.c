@@ -238,7 +238,9 @@ static void one_forecast(void *arg, size_t i)
 	size_t filled = 0;
 	int left_on = -1;
 
-	if (!pool || cn_pg_map(job->run->c, job->pgs[i].id, &pg, &job->errors[i]) < 0)
+	/* a word to the guard with each: on a large cluster this takes longer than its patience */
+	if (!pool || cn_may_change(job->run, &job->errors[i]) < 0 ||
+	    cn_pg_map(job->run->c, job->pgs[i].id, &pg, &job->errors[i]) < 0)
 		return;
 	for (size_t k = 0; k < pg.n_up; k++) {
 		filled += pg.up[k] >= 0 && pg.up[k] != CN_CRUSH_NONE;

@@ -302,8 +302,7 @@ static void refresh(struct cn_run *run, struct cn_drain *d, const struct cn_inve
 		qsort(now.pgs, now.n_pgs, sizeof(*now.pgs), cn_pgid_cmp);
 	free(pgs);
 	if (anew) {
-		cn_journal_release(old);
-		*old = now;
+		cn_replace_journal(old, &now);
 		return;
 	}
 	free(old->pgs);

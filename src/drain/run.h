@@ -45,6 +45,8 @@ void cn_step_end(struct cn_run *run, const char *step, json_t *fields);
 void cn_run_warning(struct cn_run *run, const char *fmt, ...) _printf_(2, 3);
 /* The last event; exit and outcome come from r and err. outcome: of a success. */
 void cn_emit_result(struct cn_run *run, int r, const struct cn_error *err, const char *outcome);
+/* Puts `now` in the place of a journal of the run and releases the old one; `now` is empty afterwards. */
+void cn_replace_journal(struct cn_journal *old, struct cn_journal *now);
 /* Which run the signal thread speaks for. */
 void cn_run_register(struct cn_run *run);
 

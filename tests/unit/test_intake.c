@@ -234,6 +234,30 @@ static void test_nodes_at_different_phases(void **state)
 	assert_refused(*state, sim_drain, "node1 node2", "node1 is about to be removed (stop)"); /* nor with a new one */
 }
 
+/* What is half removed is not "drained", whatever is asked for: that would let a cancel forget what is left to sweep. */
+static void test_keep_does_not_go_back(void **state _unused_)
+{
+	static const char *const fails[] = {"osd stop", "osd purge-actual", "osd crush rm"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fails); i++) {
+		struct sim *s = sim_new();
+		struct cn_journal j;
+
+		fake_fault(s->f, fails[i], 0, 1, -EACCES, false);
+		sim_ends(s, sim_drain(s, "node1"), CN_FAILED, NULL);
+		s->options.keep = true;
+		sim_drain(s, "node1");
+		if (strcmp(s->outcome, "drained") == 0)
+			fail_msg("after a failed '%s' it claims that nothing was removed", fails[i]);
+		sim_journal(s, "node1", &j);
+		assert_true(j.phase >= CN_PHASE_STOP);
+		cn_journal_release(&j);
+		s->options.keep = false;
+		sim_drain_done(s, "node1");
+		sim_free(s);
+	}
+}
+
 static void test_different_methods(void **state)
 {
 	struct sim *s = *state;
@@ -444,6 +468,7 @@ int main(void)
 		with_sim(test_other_name_of_the_node),
 		with_sim(test_name_after_its_osds_are_gone),
 		with_sim(test_nodes_at_different_phases),
+		cmocka_unit_test(test_keep_does_not_go_back),
 		with_sim(test_different_methods),
 		with_sim(test_being_cancelled),
 		with_sim(test_somebody_works_on_it),
