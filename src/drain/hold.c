@@ -186,6 +186,7 @@ int cn_step_reweight(struct cn_run *run, struct cn_error *err)
 	_cleanup_(cn_crush_release) struct cn_crush crush = {};
 	_cleanup_(cn_ids_release) struct cn_ids osds = {};
 	struct weight_job job = {.run = run};
+	bool changed = false;
 	int r;
 
 	cn_step_begin(run, "reweight");
@@ -202,14 +203,18 @@ int cn_step_reweight(struct cn_run *run, struct cn_error *err)
 		r = cn_crush_get(run->c, &crush, err);
 	if (r == 0) {
 		sort_out(&crush, &osds, &job);
+		changed = job.osds.n || job.subtrees.n;
 		r = send_weights(&job, err);
 	}
 	if (r == 0)
 		r = verify_weights(run, &osds, err);
 	if (r == 0)
 		r = cn_osdmap_get(run->c, &after, err);
+	/* Repeated after a crash it changes nothing: the epoch of the change stays, for an idle OSD may not hear of later ones
+	 * for long. */
 	for (size_t i = 0; i < run->n && r == 0; i++)
-		run->drains[i].journal.change_epoch = after.epoch;
+		if (changed || run->drains[i].journal.change_epoch == 0)
+			run->drains[i].journal.change_epoch = changed ? after.epoch : before.epoch;
 	run->weights_zero = r == 0;
 	cn_strv_release(&job.subtrees);
 	cn_ids_release(&job.osds);
