@@ -50,12 +50,13 @@ cn_spawn() { # NAME CMD...: starts a daemon, records its pid
   # One cgroup of a test run may be shared with a compiler: nothing is niced here.
   ( flock 7; sed -i "/^$name /d" "$CN_CEPH/pids"
     setsid nohup "$@" >>"$CN_CEPH/log/$name.out" 2>&1 </dev/null 7>&- 8>&- 9>&- &
-    echo "$name $!" >>"$CN_CEPH/pids" ) 7>"$CN_CEPH/pids.lock"
+    p=$!; echo "$name $p" >>"$CN_CEPH/pids"
+    # until it has left this shell behind: who asks meanwhile must not think that it is gone, and start another
+    until cn_alive "$p" || ! cn_born "$p" >/dev/null; do sleep 0.02; done ) 7>"$CN_CEPH/pids.lock"
 }
 cn_pid() { awk -v n="$1" '$1 == n {p = $2} END {if (p) print p; else exit 1}' "$CN_CEPH/pids"; }
-cn_alive() { # PID: is it (still) a daemon of this cluster?
-  local e; e=$(readlink "/proc/$1/exe" 2>/dev/null) || return 1
-  case $e in *ceph-osd* | *ceph-mon* | *ceph-mgr*) tr '\0' ' ' <"/proc/$1/cmdline" | grep -qF "$CN_CEPH/" ;; *) false ;; esac
+cn_alive() { # PID: is it (still) a daemon of this cluster, or on its way to become one? The folder's name is no other process's argument
+  tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | grep -qF "$CN_CEPH/"
 }
 cn_kill() { # NAME [SIGNAL]: signals exactly the recorded process
   local p; p=$(cn_pid "$1") && cn_alive "$p" && kill "-${2:-TERM}" "$p"
