@@ -77,26 +77,34 @@ static void count_data(struct maker *mk)
 	p->bytes_to_move = p->bytes_minimum;
 }
 
+static bool has_one_of(const char *state, const char *const *words)
+{
+	for (; *words; words++)
+		if (cn_pg_state_has(state, *words))
+			return true;
+	return false;
+}
+
 static void check_pgs(struct maker *mk)
 {
-	static const char *const never[] = {
-		"inconsistent",     "incomplete",      "down", "stale", "recovery_unfound", "backfill_unfound",
-		"recovery_toofull", "backfill_toofull"};
+	static const char *const never[] = {"inconsistent",     "incomplete",       "down", "stale",
+					    "recovery_toofull", "backfill_toofull", NULL};
+	/* a PG that has just peered may not have found all its objects yet */
+	static const char *const passing[] = {"recovery_unfound", "backfill_unfound", NULL};
 	size_t unclean = 0;
 
 	for (size_t n = 0; n < mk->inv->n_nodes; n++)
 		for (size_t i = 0; i < mk->inv->nodes[n].pgs.n; i++) {
 			const struct cn_pg *pg = &mk->inv->nodes[n].pgs.v[i];
 			char text[CN_PGID_STRLEN];
-			bool inactive = !cn_pg_state_has(pg->state, "active"), bad = pg->unfound > 0;
+			bool bad = has_one_of(pg->state, never);
+			bool may = !cn_pg_state_has(pg->state, "active") || pg->unfound > 0 || has_one_of(pg->state, passing);
 
 			if (counted_before(mk->inv, n, pg->id))
 				continue;
 			unclean += !cn_pg_state_is_clean(pg->state);
-			for (size_t k = 0; k < ARRAY_SIZE(never); k++)
-				bad |= cn_pg_state_has(pg->state, never[k]);
-			mk->plan->n_passing += inactive && !bad;
-			if (bad || inactive)
+			mk->plan->n_passing += may && !bad;
+			if (bad || may)
 				refuse(mk->plan, "mend it first: ceph health detail, ceph pg PGID query", "PG %s is %s",
 				       cn_pgid_format(pg->id, text), pg->state);
 		}
@@ -137,14 +145,15 @@ static void check_pools(struct maker *mk)
 /* What another drain's steps, or PGs that peer, show for some seconds. */
 static bool may_pass(const struct maker *mk, const char *found)
 {
-	static const char *const codes[] = {"PG_AVAILABILITY:", "PG_DEGRADED:"}, *const of_drains[] = {
-											 "OSDMAP_FLAGS:", "OSD_DOWN:",
-											 "OSD_HOST_DOWN:"};
+	static const char *const codes[] = {"PG_AVAILABILITY:", "PG_DEGRADED:", "OBJECT_UNFOUND:"};
+	static const char *const of_drains[] = {"OSDMAP_FLAGS:", "OSD_DOWN:", "OSD_HOST_DOWN:"};
 	bool live = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
 		if (strncmp(found, codes[i], strlen(codes[i])) == 0)
 			return true;
+	if (strncmp(found, "PG_DAMAGED:", 11) == 0) /* "1 pg recovery_unfound", not "1 pg inconsistent" */
+		return strstr(found, "unfound") && !strstr(found, "inconsistent");
 	for (size_t i = 0; i < mk->journals->n; i++)
 		live |= !cn_journal_is_tombstone(&mk->journals->v[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(of_drains) && live; i++)

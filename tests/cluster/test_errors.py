@@ -7,7 +7,7 @@ import time
 
 from cnlib.case import QUICK, ClusterCase, signal, wait_for
 
-TIMEOUT = 420
+TIMEOUT = 700
 LONG = 100     # more than any time limit given here
 
 

@@ -4,7 +4,7 @@ import json
 
 from cnlib.case import OURS, QUICK, ClusterCase, snapshot, wait_for
 
-TIMEOUT = 480
+TIMEOUT = 700
 
 
 class Keep(ClusterCase):

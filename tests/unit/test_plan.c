@@ -190,6 +190,28 @@ static void test_states_of_pgs(void **state)
 	assert_refused(x, "node1", "PG 1.0");
 }
 
+/* Right after a change of the mapping PGs peer and have not found all objects yet: refused only when it stays so. */
+static void test_what_may_pass(void **state)
+{
+	static const char *const passing[] = {"peering", "remapped+peering", "unknown", "active+recovery_unfound+degraded"};
+	static const char *const staying[] = {"active+clean+inconsistent", "incomplete", "down", "stale+active+clean"};
+	struct fixture *x = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(passing); i++) {
+		json_array_set_new(pgs(x), 0, pg("1.0", passing[i], 0, 2, 4, 1000));
+		assert_refused(x, "node1", passing[i]);
+		assert_int_equal(x->plan.n_passing, x->plan.refusals.n);
+	}
+	check(x, "OBJECT_UNFOUND", false);
+	assert_refused(x, "node1", "OBJECT_UNFOUND");
+	assert_int_equal(x->plan.n_passing, x->plan.refusals.n);
+	for (size_t i = 0; i < ARRAY_SIZE(staying); i++) {
+		json_array_set_new(pgs(x), 0, pg("1.0", staying[i], 0, 2, 4, 1000));
+		assert_refused(x, "node1", staying[i]);
+		assert_true(x->plan.n_passing < x->plan.refusals.n);
+	}
+}
+
 static void test_health(void **state)
 {
 	struct fixture *x = *state;
@@ -412,6 +434,7 @@ int main(void)
 		with_plan(test_two_nodes),
 		with_plan(test_too_few_hosts),
 		with_plan(test_states_of_pgs),
+		with_plan(test_what_may_pass),
 		with_plan(test_health),
 		with_plan(test_what_nobody_can_accept),
 		with_plan(test_dead_node),
