@@ -142,6 +142,18 @@ static int save_begin(struct cn_run *run, struct cn_error *err)
 	return r;
 }
 
+/* Another cephnode has removed all of it while we waited for the lock: nothing is left to do. */
+static bool removed_meanwhile(struct cn_run *run, const struct cn_intake *in)
+{
+	for (size_t i = 0; i < in->specs.n; i++) {
+		struct cn_journal *j = NULL;
+
+		if (cn_call_match(&run->others, in->specs.v[i], &j, NULL) < 0 || !j || j->phase != CN_PHASE_DONE)
+			return false;
+	}
+	return run->n == 0;
+}
+
 static int first_window(struct cn_run *run, struct cn_intake *in, struct cn_error *err)
 {
 	int r = lock(run, err);
@@ -151,6 +163,11 @@ static int first_window(struct cn_run *run, struct cn_intake *in, struct cn_erro
 	r = cn_check_journals(run, err); /* a cancel may have come while the question stood */
 	if (r == 0)
 		r = check(run, in, err);
+	if (r < 0 && err->code == CN_NOT_FOUND && removed_meanwhile(run, in)) {
+		cn_error_release(err);
+		cn_window_close(run);
+		return 0;
+	}
 	if (r == 0) {
 		cn_intake_begin(run, in);
 		r = cn_intake_own(run, err);
@@ -278,7 +295,9 @@ static int whole_procedure(struct cn_run *run, struct cn_intake *in, struct cn_e
 	struct cn_patience patience = {};
 	int r = begin(run, in, err);
 
-	if (r < 0)
+	if (r == 0 && run->n == 0)
+		cn_run_warning(run, "nothing left to do: another cephnode has removed %s", run->node);
+	if (r < 0 || run->n == 0)
 		return r;
 	for (;;) {
 		_cleanup_free_ char *why = NULL;
