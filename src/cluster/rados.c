@@ -51,7 +51,11 @@ static int rados_command(struct cn_cluster *c, enum cn_target target, const char
 		ret = rados_mgr_command(r, cmds, 1, NULL, 0, &out, &out_len, &status, &status_len);
 		break;
 	default:
-		ret = rados_pg_command(r, pgid, cmds, 1, NULL, 0, &out, &out_len, &status, &status_len);
+		/* with an older map than the cluster's librados looks for a primary that may be purged by now, and has aborted
+		 * over it */
+		ret = rados_wait_for_latest_osdmap(r);
+		if (ret == 0)
+			ret = rados_pg_command(r, pgid, cmds, 1, NULL, 0, &out, &out_len, &status, &status_len);
 	}
 	*ret_out = take_buffer(out, out_len);
 	*ret_len = out_len;

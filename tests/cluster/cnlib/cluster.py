@@ -177,8 +177,8 @@ class Cluster:
         """Every PG clean: first at its primary, then in the mgr's statistics, and nothing remapped in the map."""
         wait_for('every PG is clean at its primary', lambda: not self.unclean(), timeout, 0.2)
         wait_for('no pg_temp is left', lambda: not self.mon('osd dump')['pg_temp'], timeout)
-        wait_for('the statistics say so too', lambda: all(
-            is_clean(p['state']) and p['up'] == p['acting'] for p in self.pgs()), timeout, 0.2)
+        wait_for('the statistics say so too, of the map as it is now', lambda: all(
+            is_clean(p['state']) and p['up'] == p['acting'] == self.mon('pg map', pgid=p['pgid'])['up'] for p in self.pgs()), timeout, 0.2)
 
     def wait_healthy(self, timeout=60):
         wait_for('health is OK', lambda: self.mon('health')['status'] == 'HEALTH_OK', timeout, 0.2)
