@@ -2,7 +2,7 @@
 """cancel puts everything back to the last bit, whatever the drain was about to do."""
 from cnlib.case import OURS, QUICK, STEPS, ClusterCase, share, signal, wait_for
 
-TIMEOUT = 900
+TIMEOUT = 1200
 BEFORE_PURGE = ['%s:%s' % (s, e) for s in STEPS[:STEPS.index('purge')] for e in ('begin', 'end')]
 
 

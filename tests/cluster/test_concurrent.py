@@ -2,7 +2,7 @@
 """Several cephnodes at once."""
 from cnlib.case import HOLD_FLAGS, QUICK, ClusterCase, wait_for
 
-TIMEOUT = 700
+TIMEOUT = 1200
 
 
 class Concurrent(ClusterCase):

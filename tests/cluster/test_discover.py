@@ -4,7 +4,7 @@ import json
 
 from cnlib.case import QUICK, ClusterCase, wait_for
 
-TIMEOUT = 240
+TIMEOUT = 1200
 
 
 class Discover(ClusterCase):

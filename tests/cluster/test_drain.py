@@ -2,7 +2,7 @@
 """The whole procedure, on both kinds of PG, under a client that never stops and an observer that trusts nobody."""
 from cnlib.case import HOLD_FLAGS, POINTS, ClusterCase, wait_for
 
-TIMEOUT = 900
+TIMEOUT = 1200
 
 
 class Drains:

@@ -7,7 +7,7 @@ import time
 
 from cnlib.case import QUICK, ClusterCase, signal, wait_for
 
-TIMEOUT = 700
+TIMEOUT = 1200
 LONG = 100     # more than any time limit given here
 
 

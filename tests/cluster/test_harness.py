@@ -6,7 +6,7 @@ from cnlib import load
 from cnlib.case import QUICK, ClusterCase, snapshot, unittest, wait_for
 from cnlib.cluster import Cluster
 
-TIMEOUT = 300
+TIMEOUT = 1200
 
 
 class Instruments:

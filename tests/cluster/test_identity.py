@@ -2,7 +2,7 @@
 """An OSD is its uuid: an id that was used again by another OSD is never touched."""
 from cnlib.case import QUICK, ClusterCase, signal, wait_for
 
-TIMEOUT = 300
+TIMEOUT = 1200
 
 
 class Identity(ClusterCase):

@@ -4,7 +4,7 @@ import json
 
 from cnlib.case import OURS, QUICK, ClusterCase, snapshot, wait_for
 
-TIMEOUT = 700
+TIMEOUT = 1200
 
 
 class Keep(ClusterCase):

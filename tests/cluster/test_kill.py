@@ -2,7 +2,7 @@
 """SIGKILL at each point, then the same command: removed, nothing lost, everything else as before."""
 from cnlib.case import HOLD_FLAGS, POINTS, QUICK, ClusterCase, share, signal, wait_for
 
-TIMEOUT = 900
+TIMEOUT = 1200
 HELD = ['%s:%s' % (s, e) for s in ('hold', 'reweight', 'forecast', 'release') for e in ('begin', 'end')]
 
 

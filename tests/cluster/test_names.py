@@ -6,7 +6,7 @@ import subprocess
 
 from cnlib.case import QUICK, ClusterCase
 
-TIMEOUT = 300
+TIMEOUT = 1200
 POOL = 'my "pool" \\ ü €'
 
 

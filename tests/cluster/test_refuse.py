@@ -2,7 +2,7 @@
 """plan changes nothing and tells the truth; refused means untouched."""
 from cnlib.case import QUICK, ClusterCase, wait_for
 
-TIMEOUT = 300
+TIMEOUT = 1200
 
 
 class Refuse(ClusterCase):

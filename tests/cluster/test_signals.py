@@ -5,7 +5,7 @@ import time
 
 from cnlib.case import HOLD_FLAGS, QUICK, ClusterCase, signal, wait_for
 
-TIMEOUT = 700
+TIMEOUT = 1200
 
 
 class Signals(ClusterCase):
