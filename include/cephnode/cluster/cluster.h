@@ -31,8 +31,9 @@ void cn_lockers_release(struct cn_lockers *l);
 
 struct cn_cluster;
 
-/* All functions block for at most the time limits set at connect, and are called from several threads at once. They return 0 or
- * -errno as librados does; on an error outputs are untouched but for ret_status. */
+/* All functions block for at most the time limits set at connect, but for a CN_PG command: it first waits for the newest OSD map, which
+ * comes only with a monitor quorum. They are called from several threads at once. They return 0 or -errno as librados does; on an
+ * error outputs are untouched but for ret_status. */
 struct cn_cluster_ops {
 	/* ret_out: raw reply, NUL-terminated, to be freed; ret_status: the daemon's own words or NULL, to be freed. */
 	int (*command)(struct cn_cluster *c, enum cn_target target, const char *pgid, const char *cmd, char **ret_out,
