@@ -28,6 +28,8 @@ class Instruments:
     def test_a_stop_in_mid_move_is_seen(self):
         """Recovery is held, so that this is in the middle of the move for sure."""
         c = self.cluster
+        objects = sum(n for n, _ in self.DATA.values())
+        wait_for('the statistics count all objects', lambda: sum(p['stat_sum']['num_objects'] for p in c.pgs()) >= objects)
         for flag in ('norecover', 'nobackfill'):
             c.mon('osd set', key=flag)
         held = c.pgs_of(self.ids[:1])
