@@ -9,8 +9,8 @@ struct cn_mapped_pool {
 	int64_t id;
 	uint32_t pg_num;
 	int size;               /* places of a set: the pool's size */
-	int *raw, *up, *acting; /* pg_num * size each, by seed; CN_CRUSH_NONE: a hole, also behind a set that is too short. Raw: what
-				 * CRUSH says before upmaps, NULL where the source does not tell. */
+	int *raw, *up, *acting; /* pg_num * size each, by seed; CN_CRUSH_NONE: a hole, also behind a set that is too short. Raw:
+				 * what CRUSH says before upmaps, NULL where the source does not tell. */
 };
 
 struct cn_mapping {
@@ -22,7 +22,8 @@ struct cn_mapping {
 void cn_mapping_init(struct cn_mapping *mp, const struct cn_osdmap *m, bool with_raw);
 void cn_mapping_release(struct cn_mapping *mp);
 const struct cn_mapped_pool *cn_mapping_pool(const struct cn_mapping *mp, int64_t pool); /* NULL: no such pool */
-/* One set of a PG (`sets` is raw, up or acting of its pool), pool->size places; NULL when there is no such PG or it is unknown. */
+/* One set of a PG (`sets` is raw, up or acting of its pool), pool->size places; NULL when there is no such PG or it is unknown.
+ */
 const int *cn_mapped_set(const struct cn_mapped_pool *pool, const int *sets, uint32_t seed);
 
 /* up and acting of every PG as the manager has them (`pg dump pgs_brief`, 0.2 kB a PG, read element by element): seconds old.
@@ -34,6 +35,8 @@ int cn_mapping_get(struct cn_cluster *c, const struct cn_osdmap *m, struct cn_ma
 int cn_osdmap_file(struct cn_cluster *c, int64_t epoch, int *ret_fd, struct cn_error *err);
 
 /* osdmaptool (of ceph-base) works out raw, up and acting of every PG in that map, with the CRUSH weights of `zero` (may be NULL)
- * set to 0. m: the same map, for the pools. -ENOENT: there is no osdmaptool; -EPROTO: it failed or said what cannot be understood,
- * with its own words. Blocks for as long as it computes (3 s for 300,000 PGs); a signal ends it. Contacts no cluster. */
-int cn_maptool_map(int map_fd, const struct cn_osdmap *m, const struct cn_ids *zero, struct cn_mapping *ret, struct cn_error *err);
+ * set to 0. m: the same map, for the pools. -ENOENT: there is no osdmaptool; -EPROTO: it failed or said what cannot be
+ * understood, with its own words. Blocks for as long as it computes (3 s for 300,000 PGs); a signal ends it. Contacts no cluster.
+ */
+int cn_maptool_map(int map_fd, const struct cn_osdmap *m, const struct cn_ids *zero, struct cn_mapping *ret,
+		   struct cn_error *err);
