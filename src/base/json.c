@@ -46,6 +46,105 @@ json_t *cn_json_parse(const char *text, size_t len, struct cn_error *err)
 	return NULL;
 }
 
+struct walk {
+	const char *text;
+	size_t len, at;
+	char *repaired; /* the text from where it could not be read, or NULL */
+};
+
+static bool next_is(struct walk *w, char c)
+{
+	while (w->at < w->len && strchr(" \t\r\n", w->text[w->at]))
+		w->at++;
+	if (w->at == w->len || w->text[w->at] != c)
+		return false;
+	w->at++;
+	return true;
+}
+
+static json_t *next_value(struct walk *w, struct cn_error *err)
+{
+	const size_t flags = JSON_ALLOW_NUL | JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK;
+	json_error_t e;
+	json_t *j = json_loadb(w->text + w->at, w->len - w->at, flags, &e);
+
+	if (!j && !w->repaired) {
+		w->text = w->repaired = cn_utf8_repair(w->text + w->at, w->len - w->at, &w->len);
+		w->at = 0;
+		blank_nan(w->repaired + (w->len > 0));
+		j = json_loadb(w->text, w->len, flags, &e);
+	}
+	if (!j)
+		cn_error_set(err, CN_FAILED, EBADMSG, "reply is not JSON: %s", e.text);
+	else
+		w->at += (size_t)e.position;
+	return j;
+}
+
+typedef int (*element_fn)(void *arg, const json_t *element, struct cn_error *err);
+
+static int cut_short(struct cn_error *err)
+{
+	return cn_error_set(err, CN_FAILED, EBADMSG, "reply is not JSON: it ends early, or a comma is missing");
+}
+
+static int walk_elements(struct walk *w, element_fn fn, void *arg, struct cn_error *err)
+{
+	if (next_is(w, ']'))
+		return 0;
+	do {
+		_cleanup_json_ json_t *j = next_value(w, err);
+		int r = j ? fn(arg, j, err) : -EBADMSG;
+
+		if (r < 0)
+			return r;
+	} while (next_is(w, ','));
+	return next_is(w, ']') ? 0 : cut_short(err);
+}
+
+static int walk_members(struct walk *w, const char *key, element_fn fn, void *arg, json_t *rest, struct cn_error *err)
+{
+	if (next_is(w, '}'))
+		return 0;
+	do {
+		_cleanup_json_ json_t *name = next_value(w, err);
+		json_t *value;
+		int r = 0;
+
+		if (!name)
+			return -EBADMSG;
+		if (!json_is_string(name) || !next_is(w, ':'))
+			return cut_short(err);
+		if (strcmp(json_string_value(name), key) == 0 && next_is(w, '[')) {
+			r = walk_elements(w, fn, arg, err);
+		} else {
+			value = next_value(w, err);
+			r = value ? json_object_set_new(rest, json_string_value(name), value) : -EBADMSG;
+		}
+		if (r < 0)
+			return r;
+	} while (next_is(w, ','));
+	return next_is(w, '}') ? 0 : cut_short(err);
+}
+
+int cn_json_each(const char *text, size_t len, const char *key, element_fn fn, void *arg, json_t **ret_rest, struct cn_error *err)
+{
+	_cleanup_json_ json_t *rest = json_object();
+	struct walk w = {.text = text, .len = len};
+	int r;
+
+	if (next_is(&w, '['))
+		r = walk_elements(&w, fn, arg, err);
+	else if (next_is(&w, '{'))
+		r = walk_members(&w, key, fn, arg, rest, err);
+	else
+		r = cn_error_set(err, CN_FAILED, EBADMSG, len ? "reply is neither an array nor an object" : "empty reply");
+	free(w.repaired);
+	if (r == 0)
+		*ret_rest = TAKE_PTR(rest);
+	return r;
+}
+
 json_t *cn_json_string(const char *s)
 {
 	_cleanup_free_ char *copy = NULL;

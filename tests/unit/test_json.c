@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+
 #include "unit.h"
 
 static json_t *parse(const char *text)
@@ -41,6 +43,60 @@ static void test_what_is_no_json(void **state _unused_)
 		if (cn_json_parse(bad[i], strlen(bad[i]), &e))
 			fail_msg("'%s' was taken for JSON", bad[i]);
 		assert_int_equal(e.code, CN_FAILED);
+		cn_error_release(&e);
+	}
+}
+
+static int gather(void *arg, const json_t *j, struct cn_error *err)
+{
+	if (json_is_null(j))
+		return cn_error_set(err, CN_FAILED, EDOM, "no nulls");
+	json_array_append(arg, (json_t *)(uintptr_t)j);
+	return 0;
+}
+
+static int each(const char *text, char **ret, struct cn_error *err)
+{
+	_cleanup_json_ json_t *seen = json_array(), *rest = NULL;
+	_cleanup_free_ char *a = NULL, *b = NULL;
+	int r = cn_json_each(text, strlen(text), "list", gather, seen, &rest, err);
+
+	a = cn_json_dump(seen);
+	b = rest ? cn_json_dump(rest) : cn_strdup("-");
+	*ret = cn_asprintf("%s %s", a, b);
+	return r;
+}
+
+static void test_each(void **state _unused_)
+{
+	static const struct {
+		const char *text, *seen;
+		int code;
+	} cases[] = {
+		{"[]", "[] {}", 0},
+		{" [ ] ", "[] {}", 0},
+		{"[1,\"]\",[2],{\"list\":[3]}]", "[1,\"]\",[2],{\"list\":[3]}] {}", 0},
+		{"{}", "[] {}", 0},
+		{"{\"a\":1,\"list\":[1 , 2],\"b\":{\"list\":[7]}}", "[1,2] {\"a\":1,\"b\":{\"list\":[7]}}", 0},
+		{"{\"list\":5}", "[] {\"list\":5}", 0},
+		{"[1,-nan,\"\xff\",inf,2]", "[1,0,\"\xef\xbf\xbd\",0,2] {}", 0},
+		{"[1,null,2]", "[1] -", -EDOM},
+		{"[1,2", "[1,2] -", -EBADMSG},
+		{"[1,]", "[1] -", -EBADMSG},
+		{"[1 2]", "[1] -", -EBADMSG},
+		{"{\"list\":[1]", "[1] -", -EBADMSG},
+		{"{5:[1]}", "[] -", -EBADMSG},
+		{"\"list\"", "[] -", -EBADMSG},
+		{"", "[] -", -EBADMSG},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *seen = NULL;
+		struct cn_error e = {};
+
+		assert_int_equal(each(cases[i].text, &seen, &e), cases[i].code);
+		assert_string_equal(seen, cases[i].seen);
+		assert_int_equal(e.code, cases[i].code ? CN_FAILED : CN_OK);
 		cn_error_release(&e);
 	}
 }
@@ -103,6 +159,7 @@ int main(void)
 		cmocka_unit_test(test_foreign_bytes_are_repaired),
 		cmocka_unit_test(test_bare_nan),
 		cmocka_unit_test(test_what_is_no_json),
+		cmocka_unit_test(test_each),
 		cmocka_unit_test(test_getters_never_trust_a_type),
 		cmocka_unit_test(test_strings),
 		cmocka_unit_test(test_lists),
