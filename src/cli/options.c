@@ -13,6 +13,8 @@ const struct cn_option cn_options[] = {
 	 "move the data and prove it, but stop and remove nothing; 'remove' finishes it later"},
 	{"method", 0, "crush|out", CN_OPTION_CHOICE, CN_OPT_FORECAST, AT(drain.method), 0, 0,
 	 "crush (default): all CRUSH weights to 0 at once; out: mark the OSDs out first and wait for HEALTH_OK at the end"},
+	{"pin", 0, "auto|always|never", CN_OPTION_CHOICE, CN_OPT_FORECAST, AT(drain.pin), 0, 0,
+	 "upmap entries that keep data where it is that need not move; auto (default): where upmap is allowed and it saves 2 %"},
 	{"accept", 0, "CODE,...", CN_OPTION_CODES, CN_OPT_ACCEPT, AT(drain.accept), 0, 0,
 	 "health checks that do not count; 'existing' stands for those that are there now"},
 	{"stop-with", 0, "auto|mon|none", CN_OPTION_CHOICE, CN_OPT_STOP, AT(drain.stop_with), 0, 0,

@@ -84,6 +84,39 @@ int cn_osd_stop(struct cn_cluster *c, const struct cn_ids *osds, struct cn_error
 	return mon(c, json_pack("{ss,so}", "prefix", "osd stop", "ids", id_strings(osds)), err);
 }
 
+static int upmap(struct cn_cluster *c, const char *prefix, struct cn_pgid id, const int *v, size_t n, struct cn_error *err)
+{
+	char text[CN_PGID_STRLEN];
+	json_t *cmd = json_pack("{ss,ss}", "prefix", prefix, "pgid", cn_pgid_format(id, text)), *a = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(a, json_integer(v[i]));
+	if (v)
+		json_object_set(cmd, "id", a);
+	json_decref(a);
+	return mon(c, cmd, err);
+}
+
+int cn_pg_upmap_items(struct cn_cluster *c, struct cn_pgid id, const int *items, size_t n, struct cn_error *err)
+{
+	return upmap(c, "osd pg-upmap-items", id, items, n, err);
+}
+
+int cn_pg_upmap(struct cn_cluster *c, struct cn_pgid id, const int *osds, size_t n, struct cn_error *err)
+{
+	return upmap(c, "osd pg-upmap", id, osds, n, err);
+}
+
+int cn_pg_rm_upmap_items(struct cn_cluster *c, struct cn_pgid id, struct cn_error *err)
+{
+	return upmap(c, "osd rm-pg-upmap-items", id, NULL, 0, err);
+}
+
+int cn_pg_rm_upmap(struct cn_cluster *c, struct cn_pgid id, struct cn_error *err)
+{
+	return upmap(c, "osd rm-pg-upmap", id, NULL, 0, err);
+}
+
 /* Before Luminous there is no purge. */
 static int purge_jewel(struct cn_cluster *c, int osd, struct cn_error *err)
 {

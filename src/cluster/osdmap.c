@@ -88,13 +88,13 @@ static json_t *keep(const json_t *reply, const char *key)
 	return json_incref(json_object_get(reply, key));
 }
 
-int cn_osdmap_get(struct cn_cluster *c, struct cn_osdmap *ret, struct cn_error *err)
+static int get(struct cn_cluster *c, json_t *cmd, struct cn_osdmap *ret, struct cn_error *err)
 {
 	_cleanup_json_ json_t *reply = NULL;
 	struct cn_osdmap m = {};
 	int r;
 
-	r = cn_command(c, CN_MON, NULL, json_pack("{ss,ss}", "prefix", "osd dump", "format", "json"), &reply, err);
+	r = cn_command(c, CN_MON, NULL, cmd, &reply, err);
 	if (r < 0)
 		return r;
 	m.epoch = cn_json_int(reply, "epoch", 0);
@@ -119,6 +119,16 @@ int cn_osdmap_get(struct cn_cluster *c, struct cn_osdmap *ret, struct cn_error *
 	m.require_osd_release = cn_strdup(cn_json_str(reply, "require_osd_release", "unknown"));
 	*ret = m;
 	return 0;
+}
+
+int cn_osdmap_get(struct cn_cluster *c, struct cn_osdmap *ret, struct cn_error *err)
+{
+	return get(c, json_pack("{ss,ss}", "prefix", "osd dump", "format", "json"), ret, err);
+}
+
+int cn_osdmap_get_epoch(struct cn_cluster *c, int64_t epoch, struct cn_osdmap *ret, struct cn_error *err)
+{
+	return get(c, json_pack("{ss,sI,ss}", "prefix", "osd dump", "epoch", (json_int_t)epoch, "format", "json"), ret, err);
 }
 
 void cn_osdmap_release(struct cn_osdmap *m)

@@ -40,6 +40,38 @@ void cn_osd_usages_release(struct cn_osd_usages *u)
 	*u = (struct cn_osd_usages){};
 }
 
+int cn_pool_df(struct cn_cluster *c, struct cn_pool_usages *ret, struct cn_error *err)
+{
+	_cleanup_json_ json_t *reply = NULL;
+	struct cn_pool_usages u = {};
+	json_t *pools, *j;
+	size_t i;
+	int r;
+
+	r = ask(c, CN_MON, json_pack("{ss,ss}", "prefix", "df", "detail", "detail"), &reply, err);
+	if (r < 0)
+		return r;
+	pools = cn_json_arr(reply, "pools");
+	u.v = cn_calloc(json_array_size(pools), sizeof(*u.v));
+	json_array_foreach (pools, i, j) {
+		const json_t *stats = cn_json_obj(j, "stats");
+
+		u.v[u.n++] = (struct cn_pool_usage){
+			.pool = cn_json_int(j, "id", -1),
+			.stored = cn_json_int(stats, "stored", 0),
+			.used = cn_json_int(stats, "bytes_used", 0),
+		};
+	}
+	*ret = u;
+	return 0;
+}
+
+void cn_pool_usages_release(struct cn_pool_usages *u)
+{
+	free(u->v);
+	*u = (struct cn_pool_usages){};
+}
+
 int cn_osd_metadata(struct cn_cluster *c, int osd, json_t **ret, struct cn_error *err)
 {
 	json_t *cmd = json_pack("{ss}", "prefix", "osd metadata");

@@ -90,6 +90,8 @@ static int first_changes(struct cn_run *run, struct cn_error *err)
 	if (r == 0)
 		r = cn_step_forecast(run, err);
 	if (r == 0)
+		r = cn_step_pin(run, err);
+	if (r == 0)
 		r = cn_step_release(run, err);
 	return r;
 }
@@ -175,9 +177,12 @@ static int first_window(struct cn_run *run, struct cn_intake *in, struct cn_erro
 	if (r == 0)
 		r = save_begin(run, err);
 	if (r == 0) {
+		run->plan = &in->plan;
 		r = first_changes(run, err);
 		if (r < 0)
 			clean_up(run, err);
+		run->plan = NULL;
+		cn_foresight_release(&run->foresight);
 	}
 	if (r < 0 && err->code == CN_REFUSED && run->others.n == 0)
 		forget_pool(run);

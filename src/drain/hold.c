@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The first window: hold, reweight, forecast, release. Nothing moves until the new mapping has been read and found good. */
+/* The first window: hold, reweight, (forecast and pin: foresee_step.c), release. Nothing moves until the new mapping has been
+ * read and found good. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -168,6 +169,19 @@ static void take_in_weights(struct cn_run *run, const struct cn_crush *crush, co
 		}
 }
 
+/* What the forecast compares with, and the upmap entries that the mon cancels at weight 0. After a crash in the middle of this
+ * window the map from before the change is the recorded one. */
+static void take_in_mapping(struct cn_run *run, const struct cn_osdmap *m, const struct cn_ids *osds)
+{
+	for (size_t i = 0; i < run->n; i++) {
+		struct cn_journal *j = &run->drains[i].journal;
+
+		if (j->before_epoch == 0 || j->released)
+			j->before_epoch = m->epoch;
+	}
+	cn_upmaps_record(run, m, osds);
+}
+
 static int verify_weights(struct cn_run *run, const struct cn_ids *osds, struct cn_error *err)
 {
 	_cleanup_(cn_crush_release) struct cn_crush crush = {};
@@ -196,6 +210,7 @@ int cn_step_reweight(struct cn_run *run, struct cn_error *err)
 	if (r == 0) {
 		cn_run_osds(run, &before, &osds);
 		take_in_weights(run, &crush, &osds);
+		take_in_mapping(run, &before, &osds);
 		r = cn_save_all(run, CN_PHASE_REWEIGHT, err);
 		cn_crush_release(&crush);
 	}
@@ -224,78 +239,6 @@ int cn_step_reweight(struct cn_run *run, struct cn_error *err)
 		    json_pack("{so,sI,sI}", "osds", cn_json_ids(&osds), "epoch", (json_int_t)after.epoch, "epochs",
 			      (json_int_t)(after.epoch - before.epoch)));
 	return 0;
-}
-
-struct forecast_job {
-	struct cn_run *run;
-	const struct cn_osdmap *m;
-	const struct cn_journal_pg *pgs;
-	struct cn_error *errors;
-	char **refusals;
-};
-
-static void one_forecast(void *arg, size_t i)
-{
-	struct forecast_job *job = arg;
-	const struct cn_pool *pool = cn_osdmap_pool(job->m, job->pgs[i].id.pool);
-	struct cn_pg pg = {};
-	char text[CN_PGID_STRLEN];
-	size_t filled = 0;
-	int left_on = -1;
-
-	/* a word to the guard with each: on a large cluster this takes longer than its patience */
-	if (!pool || cn_may_change(job->run, &job->errors[i]) < 0 ||
-	    cn_pg_map(job->run->c, job->pgs[i].id, &pg, &job->errors[i]) < 0)
-		return;
-	for (size_t k = 0; k < pg.n_up; k++) {
-		filled += pg.up[k] >= 0 && pg.up[k] != CN_CRUSH_NONE;
-		if (cn_run_has_osd(job->run, pg.up[k]))
-			left_on = pg.up[k];
-	}
-	cn_pgid_format(job->pgs[i].id, text);
-	if (left_on >= 0)
-		job->refusals[i] = cn_asprintf("PG %s of pool '%s' would stay on osd.%d", text, pool->name, left_on);
-	else if ((int)filled < pool->size)
-		job->refusals[i] = cn_asprintf("CRUSH finds a place for only %zu of %d shards of PG %s of pool '%s'", filled,
-					       pool->size, text, pool->name);
-	cn_pg_release(&pg);
-}
-
-int cn_step_forecast(struct cn_run *run, struct cn_error *err)
-{
-	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {};
-	_cleanup_free_ struct cn_journal_pg *pgs = NULL;
-	struct forecast_job job = {.run = run, .m = &m};
-	size_t n = 0;
-	int r;
-
-	cn_step_begin(run, "forecast");
-	r = cn_osdmap_get(run->c, &m, err);
-	if (r == 0)
-		r = cn_save_all(run, CN_PHASE_FORECAST, err);
-	if (r < 0)
-		return r;
-	job.pgs = pgs = cn_run_pgs(run, &m, &n);
-	job.errors = cn_calloc(n, sizeof(*job.errors));
-	job.refusals = cn_calloc(n, sizeof(*job.refusals));
-	cn_parallel(n, CN_THREADS, one_forecast, &job);
-	for (size_t i = 0; i < n; i++) {
-		if (r == 0 && job.errors[i].errnum) {
-			r = -job.errors[i].errnum;
-			cn_error_move(err, &job.errors[i]);
-		} else if (r == 0 && job.refusals[i]) {
-			r = cn_error_set(err, CN_REFUSED, EPERM, "refused: %s", job.refusals[i]);
-			cn_error_hint(err,
-				      "nothing has moved and all is as before; add failure domains, or raise choose_total_tries");
-		}
-		cn_error_release(&job.errors[i]);
-		free(job.refusals[i]);
-	}
-	free(job.errors);
-	free(job.refusals);
-	if (r == 0)
-		cn_step_end(run, "forecast", json_pack("{sI}", "pgs", (json_int_t)n));
-	return r;
 }
 
 int cn_release_flags(struct cn_run *run, struct cn_error *err)
@@ -335,8 +278,12 @@ int cn_step_release(struct cn_run *run, struct cn_error *err)
 int cn_undo_hold(struct cn_run *run, struct cn_error *err)
 {
 	_cleanup_(cn_strv_release) struct cn_strv foreign = {};
-	int r = cn_restore_weights(run, true, &foreign, err);
+	int r = cn_upmaps_note_cancelled(run, err);
 
+	if (r == 0)
+		r = cn_restore_weights(run, true, &foreign, err);
+	if (r == 0)
+		r = cn_upmaps_restore(run, &foreign, err);
 	for (size_t i = 0; i < foreign.n; i++)
 		cn_run_warning(run, "not undone: %s", foreign.v[i]);
 	if (r == 0)

@@ -225,7 +225,7 @@ static int plan_once(struct cn_run *run, struct cn_intake *in, struct cn_error *
 	r = cn_inventory_discover(run->c, (const char *const *)in->specs.v, in->specs.n, true, &in->inv, err);
 	if (r == 0) /* read last: another drain may have begun a moment ago, and what it explains must not be held against us */
 		r = cn_journals_load(run->c, &now, err);
-	return r < 0 ? r : cn_plan_make(run->c, &in->inv, &run->accept, run->ctx->options->method, &now, &in->plan, err);
+	return r < 0 ? r : cn_plan_make(run->c, &in->inv, &run->accept, run->ctx->options, &now, &in->plan, err);
 }
 
 int cn_intake_plan(struct cn_run *run, struct cn_intake *in, bool tell, struct cn_error *err)

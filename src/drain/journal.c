@@ -9,12 +9,12 @@
 #include <sys/random.h>
 
 static const char *const phase_names[] = {
-	[CN_PHASE_LOCK] = "lock",         [CN_PHASE_CHECK] = "check",         [CN_PHASE_HOLD] = "hold",
-	[CN_PHASE_REWEIGHT] = "reweight", [CN_PHASE_FORECAST] = "forecast",   [CN_PHASE_RELEASE] = "release",
-	[CN_PHASE_WAIT] = "wait",         [CN_PHASE_PROVE] = "prove",         [CN_PHASE_DRAINED] = "drained",
-	[CN_PHASE_OUT] = "out",           [CN_PHASE_STOP] = "stop",           [CN_PHASE_PURGE] = "purge",
-	[CN_PHASE_SWEEP] = "sweep",       [CN_PHASE_AUDIT] = "audit",         [CN_PHASE_DONE] = "done",
-	[CN_PHASE_CANCEL] = "cancel",     [CN_PHASE_CANCELLED] = "cancelled",
+	[CN_PHASE_LOCK] = "lock",         [CN_PHASE_CHECK] = "check",       [CN_PHASE_HOLD] = "hold",
+	[CN_PHASE_REWEIGHT] = "reweight", [CN_PHASE_FORECAST] = "forecast", [CN_PHASE_PIN] = "pin",
+	[CN_PHASE_RELEASE] = "release",   [CN_PHASE_WAIT] = "wait",         [CN_PHASE_PROVE] = "prove",
+	[CN_PHASE_DRAINED] = "drained",   [CN_PHASE_OUT] = "out",           [CN_PHASE_STOP] = "stop",
+	[CN_PHASE_PURGE] = "purge",       [CN_PHASE_SWEEP] = "sweep",       [CN_PHASE_AUDIT] = "audit",
+	[CN_PHASE_DONE] = "done",         [CN_PHASE_CANCEL] = "cancel",     [CN_PHASE_CANCELLED] = "cancelled",
 };
 
 const char *cn_phase_name(enum cn_phase p)
@@ -116,6 +116,7 @@ void cn_journal_release(struct cn_journal *j)
 	free(j->osds);
 	cn_strv_release(&j->flags_set);
 	json_decref(j->weight_sets);
+	json_decref(j->upmaps);
 	free(j->pgs);
 	free(j->pools);
 	free(j->last_error);
@@ -182,7 +183,10 @@ json_t *cn_journal_json(const struct cn_journal *j)
 	json_object_set_new(b, "pgs", pgs_json(j));
 	json_object_set_new(b, "pools", pools_json(j));
 	json_object_set_new(b, "bytes_total", json_integer(j->bytes_total));
+	json_object_set_new(b, "before_epoch", json_integer(j->before_epoch));
 	json_object_set_new(b, "change_epoch", json_integer(j->change_epoch));
+	json_object_set_new(b, "pin_epoch", json_integer(j->pin_epoch));
+	json_object_set_new(b, "upmaps", j->upmaps ? json_incref(j->upmaps) : json_null());
 	return b;
 }
 
@@ -271,7 +275,10 @@ int cn_journal_read(const json_t *body, struct cn_journal *ret, struct cn_error 
 	read_osds(cn_json_arr(body, "osds"), &j);
 	j.weight_sets = json_incref(cn_json_obj(body, "weight_sets"));
 	j.bytes_total = cn_json_int(body, "bytes_total", 0);
+	j.before_epoch = cn_json_int(body, "before_epoch", 0);
 	j.change_epoch = cn_json_int(body, "change_epoch", 0);
+	j.pin_epoch = cn_json_int(body, "pin_epoch", 0);
+	j.upmaps = json_deep_copy(cn_json_obj(body, "upmaps")); /* grows; the body may be somebody else's too */
 	j.last_error = dup_or_null(body, "last_error");
 	if (!read_phase(cn_json_str(body, "phase", ""), &j.phase) || !read_pgs(body, &j) || strlen(j.id) != 32) {
 		cn_journal_release(&j);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cephnode/base/parallel.h"
+#include "foresee.h"
 
 struct maker {
 	struct cn_cluster *c;
@@ -14,12 +15,10 @@ struct maker {
 	const struct cn_journals *journals;
 	struct cn_plan *plan;
 	struct cn_health health;
-	struct cn_osd_usages usage;
 	struct cn_error errors[2];
 };
 
-static void refuse(struct cn_plan *p, const char *hint, const char *fmt, ...) _printf_(3, 4);
-static void refuse(struct cn_plan *p, const char *hint, const char *fmt, ...)
+void cn_plan_refuse(struct cn_plan *p, const char *hint, const char *fmt, ...)
 {
 	_cleanup_free_ char *text = NULL;
 	va_list ap;
@@ -39,7 +38,7 @@ static void look_up(void *arg, size_t i)
 	if (i == 0)
 		cn_health_get(mk->c, &mk->health, &mk->errors[0]);
 	else
-		cn_osd_df(mk->c, &mk->usage, &mk->errors[1]);
+		cn_osd_df(mk->c, &mk->plan->usage, &mk->errors[1]);
 }
 
 /* A PG may have shards on several of the nodes. */
@@ -105,8 +104,8 @@ static void check_pgs(struct maker *mk)
 			unclean += !cn_pg_state_is_clean(pg->state);
 			mk->plan->n_passing += may && !bad;
 			if (bad || may)
-				refuse(mk->plan, "mend it first: ceph health detail, ceph pg PGID query", "PG %s is %s",
-				       cn_pgid_format(pg->id, text), pg->state);
+				cn_plan_refuse(mk->plan, "mend it first: ceph health detail, ceph pg PGID query", "PG %s is %s",
+					       cn_pgid_format(pg->id, text), pg->state);
 		}
 	if (unclean)
 		cn_strv_addf(&mk->plan->warnings,
@@ -136,9 +135,9 @@ static void check_pools(struct maker *mk)
 		out->needed = pool->size;
 		out->ok = out->left >= out->needed;
 		if (!out->ok)
-			refuse(p, "add capacity first, or lower the size of the pool",
-			       "pool '%s' keeps %d copies or chunks on %ss of their own, and only %d would be left", pool->name,
-			       out->needed, domain, out->left);
+			cn_plan_refuse(p, "add capacity first, or lower the size of the pool",
+				       "pool '%s' keeps %d copies or chunks on %ss of their own, and only %d would be left",
+				       pool->name, out->needed, domain, out->left);
 	}
 }
 
@@ -174,7 +173,7 @@ static void check_health(struct maker *mk)
 		hint = "mend it first: this cannot be accepted";
 	for (size_t i = 0; i < found.n; i++) {
 		mk->plan->n_passing += may_pass(mk, found.v[i]);
-		refuse(mk->plan, hint, "the cluster's health speaks against it: %s", found.v[i]);
+		cn_plan_refuse(mk->plan, hint, "the cluster's health speaks against it: %s", found.v[i]);
 	}
 	for (size_t i = 0; i < mk->health.n_checks; i++)
 		if (cn_strv_has(mk->accept, mk->health.checks[i].code) && !cn_health_never_acceptable(mk->health.checks[i].code))
@@ -191,8 +190,8 @@ static void check_fill(struct maker *mk)
 
 	p->fullest_osd = -1;
 	for (int pass = 0; pass < 2; pass++)
-		for (size_t i = 0; i < mk->usage.n; i++) {
-			const struct cn_osd_usage *u = &mk->usage.v[i];
+		for (size_t i = 0; i < p->usage.n; i++) {
+			const struct cn_osd_usage *u = &p->usage.v[i];
 			const struct cn_osd *o = cn_osdmap_osd(m, u->id);
 			double w = cn_crush_weight(&mk->inv->crush, u->id, NULL), after;
 
@@ -213,9 +212,9 @@ static void check_fill(struct maker *mk)
 	if (p->fullest_osd < 0)
 		return;
 	if (p->fullest_after >= m->backfillfull_ratio)
-		refuse(p, "add capacity first",
-		       "osd.%d would be %.0f %% full even if all spread evenly; backfill stops at %.0f %%", p->fullest_osd,
-		       p->fullest_after * 100, m->backfillfull_ratio * 100);
+		cn_plan_refuse(p, "add capacity first",
+			       "osd.%d would be %.0f %% full even if all spread evenly; backfill stops at %.0f %%",
+			       p->fullest_osd, p->fullest_after * 100, m->backfillfull_ratio * 100);
 	else if (p->fullest_after >= m->nearfull_ratio)
 		cn_strv_addf(&p->warnings, "osd.%d would be %.0f %% full, past the nearfull ratio", p->fullest_osd,
 			     p->fullest_after * 100);
@@ -230,7 +229,7 @@ static void note_neighbours(struct maker *mk)
 			cn_strv_addf(&mk->plan->warnings, "%s also runs %s: only its OSDs are drained", node->name,
 				     node->daemons.v[i]);
 		if (node->n_osds && mk->inv->osdmap.n_osds == node->n_osds)
-			refuse(mk->plan, NULL, "%s holds every OSD of the cluster", node->name);
+			cn_plan_refuse(mk->plan, NULL, "%s holds every OSD of the cluster", node->name);
 	}
 	for (size_t i = 0; i < mk->journals->n; i++) {
 		const struct cn_journal *j = &mk->journals->v[i];
@@ -240,13 +239,14 @@ static void note_neighbours(struct maker *mk)
 	}
 }
 
-int cn_plan_make(struct cn_cluster *c, const struct cn_inventory *inv, const struct cn_strv *accept, enum cn_method method,
-		 const struct cn_journals *journals, struct cn_plan *ret, struct cn_error *err)
+int cn_plan_make(struct cn_cluster *c, const struct cn_inventory *inv, const struct cn_strv *accept,
+		 const struct cn_drain_options *options, const struct cn_journals *journals, struct cn_plan *ret,
+		 struct cn_error *err)
 {
 	struct maker mk = {.c = c, .inv = inv, .accept = accept, .journals = journals, .plan = ret};
 	int r = 0;
 
-	*ret = (struct cn_plan){.method = method};
+	*ret = (struct cn_plan){.method = options->method};
 	cn_parallel(2, 2, look_up, &mk);
 	for (size_t i = 0; i < 2; i++)
 		if (mk.errors[i].errnum) {
@@ -258,11 +258,13 @@ int cn_plan_make(struct cn_cluster *c, const struct cn_inventory *inv, const str
 		check_pools(&mk);
 		check_pgs(&mk);
 		check_health(&mk);
-		check_fill(&mk);
 		note_neighbours(&mk);
+		r = cn_plan_foresee(c, inv, options, ret, err);
 	}
+	if (r == 0 && !ret->exact)
+		check_fill(&mk);
 	cn_health_release(&mk.health);
-	cn_osd_usages_release(&mk.usage);
+
 	for (size_t i = 0; i < 2; i++)
 		cn_error_release(&mk.errors[i]);
 	if (r < 0)
@@ -279,6 +281,12 @@ void cn_plan_release(struct cn_plan *p)
 		free(p->pools[i].domain);
 	}
 	free(p->pools);
+	free(p->forecast_reason);
+	for (size_t i = 0; i < p->n_targets; i++)
+		free(p->targets[i].host);
+	free(p->targets);
+	cn_shard_sizes_release(&p->sizes);
+	cn_osd_usages_release(&p->usage);
 	cn_strv_release(&p->warnings);
 	cn_strv_release(&p->refusals);
 	free(p->hint);
@@ -295,6 +303,33 @@ int cn_plan_verdict(const struct cn_plan *p, struct cn_error *err)
 	return -EPERM;
 }
 
+static json_t *share(double v)
+{
+	return v < 0 ? json_null() : json_real(v);
+}
+
+static json_t *targets_json(const struct cn_plan *p)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < p->n_targets; i++) {
+		const struct cn_plan_target *t = &p->targets[i];
+
+		json_array_append_new(a, json_pack("{si,so,sI,sI,so,so}", "osd", t->osd, "host", cn_json_string(t->host),
+						   "shards", (json_int_t)t->shards, "bytes", (json_int_t)t->bytes, "before",
+						   share(t->before), "after", share(t->after)));
+	}
+	return a;
+}
+
+static json_t *forecast_json(const struct cn_plan *p)
+{
+	if (!p->exact)
+		return json_pack("{sb,so}", "exact", 0, "reason", cn_json_string(p->forecast_reason));
+	return json_pack("{sb,so,sI,sI}", "exact", 1, "reason", json_null(), "bytes_needless", (json_int_t)p->bytes_needless,
+			 "pins", (json_int_t)p->pins);
+}
+
 json_t *cn_plan_json(const struct cn_plan *p)
 {
 	json_t *pools = json_array(), *fullest = json_null();
@@ -305,8 +340,9 @@ json_t *cn_plan_json(const struct cn_plan *p)
 						       p->pools[i].left, "ok", p->pools[i].ok));
 	if (p->fullest_osd >= 0)
 		fullest = json_pack("{si,sf,sf}", "osd", p->fullest_osd, "before", p->fullest_before, "after", p->fullest_after);
-	return json_pack("{so,so,ss,sI,sI,sI,so,so,so,so}", "osds", cn_json_ids(&p->osds), "hosts", cn_json_strv(&p->hosts),
+	return json_pack("{so,so,ss,sI,sI,sI,so,so,so,so,so,so}", "osds", cn_json_ids(&p->osds), "hosts", cn_json_strv(&p->hosts),
 			 "method", p->method == CN_METHOD_OUT ? "out" : "crush", "pgs", (json_int_t)p->pgs, "bytes_to_move",
 			 (json_int_t)p->bytes_to_move, "bytes_minimum", (json_int_t)p->bytes_minimum, "pools", pools, "fullest",
-			 fullest, "warnings", cn_json_strv(&p->warnings), "refusals", cn_json_strv(&p->refusals));
+			 fullest, "warnings", cn_json_strv(&p->warnings), "refusals", cn_json_strv(&p->refusals), "forecast",
+			 forecast_json(p), "targets", targets_json(p));
 }

@@ -17,7 +17,6 @@ struct prover {
 	struct cn_run *run;
 	const struct cn_ids *osds;
 	const struct cn_journal_pg *pgs;
-	int64_t change_epoch;
 	char **reasons; /* NULL: proven */
 	struct cn_error *errors;
 };
@@ -32,11 +31,12 @@ static int first_of(const struct cn_ids *osds, const struct cn_pg *pg)
 
 static char *judge_query(const struct prover *p, const char *pgid, const struct cn_pg *pg, const struct cn_ids *others)
 {
+	int64_t change = cn_pg_change_epoch(p->run, pg->id);
 	int osd = first_of(p->osds, pg);
 
-	if (pg->reported_epoch < p->change_epoch)
+	if (pg->reported_epoch < change)
 		return cn_asprintf("the primary of PG %s has seen epoch %" PRId64 " only, not %" PRId64, pgid, pg->reported_epoch,
-				   p->change_epoch);
+				   change);
 	if (!cn_pg_state_is_clean(pg->state) || pg->unfound > 0)
 		return cn_asprintf("PG %s is %s", pgid, pg->state);
 	if (osd >= 0)
@@ -122,8 +122,6 @@ int cn_prove_once(struct cn_run *run, bool need_safe, size_t *ret_missing, char 
 		return r;
 	cn_run_osds(run, &m, &osds);
 	p.pgs = pgs = cn_run_pgs(run, &m, &n);
-	for (size_t i = 0; i < run->n; i++)
-		p.change_epoch = MAX(p.change_epoch, run->drains[i].journal.change_epoch);
 	p.reasons = cn_calloc(n, sizeof(*p.reasons));
 	p.errors = cn_calloc(n, sizeof(*p.errors));
 	cn_parallel(n, CN_THREADS, prove_pg, &p);

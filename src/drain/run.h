@@ -5,6 +5,7 @@
 #include "cephnode/drain/journal.h"
 #include "cephnode/drain/lease.h"
 #include "cephnode/drain/plan.h"
+#include "foresee.h"
 
 #define CN_THREADS 16 /* mon commands in flight: the mon puts those of one paxos round into one epoch */
 
@@ -33,7 +34,9 @@ struct cn_run {
 	struct cn_strv accept;     /* --accept with "existing" resolved at the start */
 	int64_t started_ms;        /* CLOCK_BOOTTIME */
 	int64_t bytes_total, bytes_left, pgs_left;
-	struct cn_strv leftovers; /* what the audit found */
+	struct cn_strv leftovers;      /* what the audit found */
+	const struct cn_plan *plan;    /* in the first window: sizes and fill as read last; borrowed */
+	struct cn_foresight foresight; /* of the forecast under hold, for the pins */
 	bool result_emitted;
 	int64_t timeout_at_ms; /* CLOCK_BOOTTIME; 0: none */
 };
@@ -77,7 +80,8 @@ bool cn_run_has_osd(const struct cn_run *run, int id);
 /* The steps; each says begin and end, and may be repeated. */
 int cn_step_hold(struct cn_run *run, struct cn_error *err); /* hold.c */
 int cn_step_reweight(struct cn_run *run, struct cn_error *err);
-int cn_step_forecast(struct cn_run *run, struct cn_error *err);
+int cn_step_forecast(struct cn_run *run, struct cn_error *err); /* foresee_step.c */
+int cn_step_pin(struct cn_run *run, struct cn_error *err);      /* nothing where the forecast wants no pins */
 int cn_step_release(struct cn_run *run, struct cn_error *err);
 /* After a forecast that refuses: weights, flags and journal of the drains that this forecast was to let begin. */
 int cn_undo_hold(struct cn_run *run, struct cn_error *err);
@@ -103,6 +107,19 @@ int cn_step_audit(struct cn_run *run, struct cn_error *err);
  * pending_only: of OSDs whose weight was set to 0 by a window whose forecast has not passed. */
 int cn_restore_weights(struct cn_run *run, bool pending_only, struct cn_strv *ret_foreign, struct cn_error *err);
 int cn_restore_reweights(struct cn_run *run, struct cn_strv *ret_foreign, struct cn_error *err);
+
+/* upmap.c: entries that the mon will cancel because they name one of the OSDs are noted in the journals. Changes nothing. */
+void cn_upmaps_record(struct cn_run *run, const struct cn_osdmap *m, const struct cn_ids *osds);
+/* The same for what it has cancelled already, by the map from before the change. */
+int cn_upmaps_note_cancelled(struct cn_run *run, struct cn_error *err);
+/* The epoch before the change of the weights; 0: none yet. */
+int64_t cn_before_epoch(const struct cn_run *run);
+/* Journals the pins, sends and reads back; *ret_kept: how many the mon let stand. CHANGES. */
+int cn_upmaps_pin(struct cn_run *run, const struct cn_pins *pins, size_t *ret_kept, struct cn_error *err);
+/* All recorded entries as they were, when the weights are back. CHANGES. */
+int cn_upmaps_restore(struct cn_run *run, struct cn_strv *ret_foreign, struct cn_error *err);
+/* The epoch of the last change of ours to the PG's mapping. */
+int64_t cn_pg_change_epoch(const struct cn_run *run, struct cn_pgid id);
 
 /* weightset.c */
 json_t *cn_weight_sets_record(const struct cn_crush *crush, const struct cn_osdmap *m, const struct cn_ids *osds);

@@ -4,62 +4,7 @@
 #include <string.h>
 
 #include "cephnode/base/text.h"
-
-/* --- pieces --- */
-
-/* Text that grows by cn_asprintf(); these are short. */
-static void append(char **text, const char *more)
-{
-	char *both = cn_asprintf("%s%s", *text ? *text : "", more);
-
-	free(*text);
-	*text = both;
-}
-
-static void append_owned(char **text, char *more)
-{
-	append(text, more);
-	free(more);
-}
-
-/* "osd.3, osd.9", and the count from the third on: "osd.1, osd.3, osd.9 (3)". */
-static char *osds_text(const json_t *ids)
-{
-	_cleanup_(cn_ids_release) struct cn_ids list = {0};
-	_cleanup_free_ char *names = NULL;
-	const json_t *id;
-	size_t i;
-
-	json_array_foreach (ids, i, id)
-		cn_ids_add(&list, (int)json_integer_value(id));
-	if (list.n == 0)
-		return NULL;
-	names = cn_ids_format(&list, "osd.", ", ");
-	return list.n < 3 ? TAKE_PTR(names) : cn_asprintf("%s (%zu)", names, list.n);
-}
-
-/* A node may have hundreds of placement groups that speak against it: -f json has them all. */
-#define MESSAGES_MOST 10
-
-/* Strings, or objects with a message, one line each behind a label. */
-static void append_messages(char **text, const char *label, const char *color, const json_t *list,
-			    const struct cn_table_style *style)
-{
-	const json_t *item;
-	size_t i;
-
-	json_array_foreach (list, i, item) {
-		_cleanup_free_ char *safe = NULL;
-
-		if (i == MESSAGES_MOST) {
-			append_owned(text, cn_asprintf("... and %zu more\n", json_array_size(list) - i));
-			return;
-		}
-		safe = cn_text_safe(json_is_string(item) ? json_string_value(item) : cn_json_str(item, "message", "?"));
-		append_owned(text,
-			     cn_asprintf("%s%s:%s %s\n", style->color ? color : "", label, style->color ? CN_RESET : "", safe));
-	}
-}
+#include "pieces.h"
 
 /* --- discover --- */
 
@@ -129,7 +74,7 @@ static void append_daemons(char **text, const json_t *node)
 	name = cn_text_safe(cn_json_str(node, "node", "?"));
 	list = cn_strv_join(&daemons, ", ");
 	safe = cn_text_safe(list);
-	append_owned(text, cn_asprintf("\n%s also runs %s\n", name, safe));
+	cn_append_owned(text, cn_asprintf("\n%s also runs %s\n", name, safe));
 }
 
 char *cn_view_discover(const json_t *doc, const struct cn_table_style *style)
@@ -228,122 +173,7 @@ char *cn_view_status(const json_t *doc, const struct cn_table_style *style)
 		if (!error)
 			continue;
 		safe = cn_text_safe(error);
-		append_owned(&text, cn_asprintf("%s: %s\n", node, safe));
+		cn_append_owned(&text, cn_asprintf("%s: %s\n", node, safe));
 	}
-	return text;
-}
-
-/* --- plan --- */
-
-static const struct cn_column fact_columns[] = {
-	{"", "name", CN_COLUMN_TEXT},
-	{"", "value", CN_COLUMN_TEXT, CN_COLUMN_CUT},
-};
-
-static const char *pool_color(const json_t *row)
-{
-	return cn_json_bool(row, "ok", true) ? CN_GREEN : CN_RED;
-}
-
-static const struct cn_column pool_columns[] = {
-	{"POOL", "name", CN_COLUMN_TEXT}, {"FAILURE DOMAIN", "domain", CN_COLUMN_TEXT},      {"NEEDED", "needed", CN_COLUMN_INT},
-	{"LEFT", "left", CN_COLUMN_INT},  {"OK", "ok", CN_COLUMN_BOOL, .color = pool_color},
-};
-
-/* Takes value over; nothing is added for NULL. */
-static void add_fact(json_t *facts, const char *name, char *value)
-{
-	json_t *row;
-
-	if (!value)
-		return;
-	row = json_object();
-	json_object_set_new(row, "name", json_string(name));
-	json_object_set_new(row, "value", cn_json_string(value));
-	json_array_append_new(facts, row);
-	free(value);
-}
-
-static char *list_text(const json_t *list)
-{
-	_cleanup_(cn_strv_release) struct cn_strv words = {0};
-	const json_t *item;
-	size_t i;
-
-	json_array_foreach (list, i, item)
-		cn_strv_add(&words, json_is_string(item) ? json_string_value(item) : "?");
-	return words.n ? cn_strv_join(&words, ", ") : NULL;
-}
-
-static char *method_text(const char *method)
-{
-	if (!method)
-		return NULL;
-	if (strcmp(method, "crush") == 0)
-		return cn_strdup("crush: all CRUSH weights to 0 at once");
-	if (strcmp(method, "out") == 0)
-		return cn_strdup("out: all OSDs out at once, then CRUSH weights to 0");
-	return cn_strdup(method);
-}
-
-static char *bytes_fact(const json_t *event)
-{
-	int64_t move = cn_json_int(event, "bytes_to_move", -1), least = cn_json_int(event, "bytes_minimum", -1);
-	_cleanup_free_ char *text = NULL, *least_text = NULL;
-
-	if (move < 0)
-		return NULL;
-	text = cn_format_bytes(move);
-	if (least < 0 || least == move)
-		return TAKE_PTR(text);
-	least_text = cn_format_bytes(least);
-	return cn_asprintf("%s, of which %s must move", text, least_text);
-}
-
-static char *fullest_fact(const json_t *event)
-{
-	const json_t *f = cn_json_obj(event, "fullest");
-	const json_t *osd = json_object_get(f, "osd");
-	_cleanup_free_ char *name = NULL;
-	double before = cn_json_real(f, "before", -1), after = cn_json_real(f, "after", -1);
-
-	if (!f || !osd || before < 0 || after < 0)
-		return NULL;
-	name = json_is_string(osd) ? cn_strdup(json_string_value(osd))
-				   : cn_asprintf("osd.%lld", (long long)json_integer_value(osd));
-	return cn_asprintf("%s: %.1f %% full, now %.1f %%", name, 100 * after, 100 * before);
-}
-
-static json_t *plan_facts(const json_t *event)
-{
-	json_t *facts = json_array();
-	int64_t pgs = cn_json_int(event, "pgs", -1);
-
-	add_fact(facts, "Node", cn_strdup(cn_json_str(event, "node", "?")));
-	add_fact(facts, "CRUSH hosts", list_text(cn_json_arr(event, "hosts")));
-	add_fact(facts, "OSDs", osds_text(cn_json_arr(event, "osds")));
-	add_fact(facts, "Method", method_text(cn_json_str(event, "method", NULL)));
-	if (pgs >= 0)
-		add_fact(facts, "Placement groups", cn_asprintf("%lld", (long long)pgs));
-	add_fact(facts, "Data to move", bytes_fact(event));
-	add_fact(facts, "Fullest OSD after", fullest_fact(event));
-	return facts;
-}
-
-char *cn_view_plan(const json_t *event, const struct cn_table_style *style)
-{
-	_cleanup_json_ json_t *facts = plan_facts(event);
-	json_t *pools = cn_json_arr(event, "pools"), *warnings = cn_json_arr(event, "warnings");
-	json_t *refusals = cn_json_arr(event, "refusals");
-	char *text = cn_table_render(fact_columns, ARRAY_SIZE(fact_columns), facts, style);
-
-	if (json_array_size(pools) > 0) {
-		append(&text, "\n");
-		append_owned(&text, cn_table_render(pool_columns, ARRAY_SIZE(pool_columns), pools, style));
-	}
-	if (json_array_size(warnings) + json_array_size(refusals) > 0)
-		append(&text, "\n");
-	append_messages(&text, "warning", CN_YELLOW, warnings, style);
-	append_messages(&text, "refused", CN_RED, refusals, style);
 	return text;
 }

@@ -329,7 +329,9 @@ const json_t *fake_command(struct fake *f, const char *prefix, size_t i)
 	json_t *j;
 	size_t k;
 
-	json_array_foreach(f->log, k, j) if ((!prefix || strcmp(cn_json_str(j, "prefix", ""), prefix) == 0) && i-- == 0) return j;
+	json_array_foreach (f->log, k, j)
+		if ((!prefix || strcmp(cn_json_str(j, "prefix", ""), prefix) == 0) && i-- == 0)
+			return j;
 	return NULL;
 }
 

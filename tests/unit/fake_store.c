@@ -51,7 +51,9 @@ static char *dump(struct fake *f, const char *prefix)
 	const char *key;
 	json_t *v;
 
-	json_object_foreach(f->store, key, v) if (strncmp(key, prefix, strlen(prefix)) == 0) json_object_set(some, key, v);
+	json_object_foreach (f->store, key, v)
+		if (strncmp(key, prefix, strlen(prefix)) == 0)
+			json_object_set(some, key, v);
 	return cn_json_dump(some);
 }
 

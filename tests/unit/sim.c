@@ -316,10 +316,14 @@ static json_t *read_reply(struct sim *s, const char *prefix, const json_t *cmd, 
 		return health(s);
 	if (strcmp(prefix, "osd df") == 0)
 		return usage(s);
+	if (strcmp(prefix, "df") == 0)
+		return json_pack("{s[]}", "pools");
 	if (strcmp(prefix, "config dump") == 0)
 		return json_array();
 	if (strcmp(prefix, "auth get") == 0)
 		*ret_code = -ENOENT;
+	if (strcmp(prefix, "osd getmap") == 0) /* it has none that osdmaptool would read: forecasts are bounds */
+		*ret_code = -EOPNOTSUPP;
 	return NULL;
 }
 

@@ -159,9 +159,10 @@ static void test_weight_zero(void **state _unused_)
 	size_t i, k;
 
 	world_init(&w, "");
-	json_array_foreach(json_object_get(w.crush_dump, "buckets"), i, b) json_array_foreach(
-		json_object_get(b, "items"), k, item) if (cn_json_int(item, "id", -1) == 2 || cn_json_int(item, "id", -1) == 3)
-		json_object_set_new(item, "weight", json_integer(0));
+	json_array_foreach (json_object_get(w.crush_dump, "buckets"), i, b)
+		json_array_foreach (json_object_get(b, "items"), k, item)
+			if (cn_json_int(item, "id", -1) == 2 || cn_json_int(item, "id", -1) == 3)
+				json_object_set_new(item, "weight", json_integer(0));
 	load(&w, &m);
 	assert_int_equal(capacity(&m, BY_HOST, 3, "", NULL), 4); /* as long as another drain empties node2, it takes no shard */
 	assert_int_equal(capacity(&m, BY_HOST, 3, "0 1 4 5", NULL), 2);

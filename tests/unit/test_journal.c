@@ -183,8 +183,9 @@ static void test_parts_are_small(void **state)
 
 		many_pgs(&x->j, n);
 		save(x);
-		json_object_foreach(fake_store_all(x->f), key, v) if (json_string_length(v) >= 60 * 1024)
-			fail_msg("%zu PGs: %s has %zu bytes", n, key, json_string_length(v));
+		json_object_foreach (fake_store_all(x->f), key, v)
+			if (json_string_length(v) >= 60 * 1024)
+				fail_msg("%zu PGs: %s has %zu bytes", n, key, json_string_length(v));
 		assert_int_equal(cn_journal_load(x->c, x->j.id, &back, &x->e), 0);
 		assert_int_equal(back.n_pgs, n);
 		cn_journal_release(&back);

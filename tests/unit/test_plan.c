@@ -8,6 +8,7 @@
 #include "cephnode/drain/plan.h"
 
 #define HEALTH "{\"prefix\":\"health\",\"format\":\"json\"}"
+#define DF "{\"prefix\":\"df\",\"detail\":\"detail\",\"format\":\"json\"}"
 #define OSD_DF "{\"prefix\":\"osd df\",\"output_method\":\"plain\",\"format\":\"json\"}"
 
 struct fixture {
@@ -69,19 +70,25 @@ static int teardown(void **state)
 	return 0;
 }
 
+static const struct cn_drain_options options = {.method = CN_METHOD_CRUSH};
+
 static void plan(struct fixture *x, const char *names)
 {
 	_cleanup_free_ char *health = cn_json_dump(x->health), *df = cn_json_dump(x->df);
+	_cleanup_free_ char *getmap =
+		cn_asprintf("{\"prefix\":\"osd getmap\",\"epoch\":%lld}", (long long)cn_json_int(x->w.osd_dump, "epoch", 0));
 	struct cn_inventory inv;
 	struct cn_strv v = {};
 
 	world_answers(&x->w, x->f);
 	fake_always(x->f, CN_MON, NULL, HEALTH, 0, health, NULL);
 	fake_always(x->f, CN_MGR, NULL, OSD_DF, 0, df, NULL);
+	fake_always(x->f, CN_MON, NULL, DF, 0, "{\"pools\":[]}", NULL);
+	fake_always(x->f, CN_MON, NULL, getmap, -EACCES, NULL, "access denied"); /* then the forecast is a bound */
 	cn_strv_split(&v, names, " ");
 	cn_plan_release(&x->plan);
 	if (cn_inventory_discover(x->c, (const char *const *)v.v, v.n, true, &inv, &x->e) < 0 ||
-	    cn_plan_make(x->c, &inv, &x->accept, CN_METHOD_CRUSH, &x->journals, &x->plan, &x->e) < 0)
+	    cn_plan_make(x->c, &inv, &x->accept, &options, &x->journals, &x->plan, &x->e) < 0)
 		fail_msg("%s", x->e.message);
 	cn_strv_release(&v);
 	cn_inventory_release(&inv);
@@ -402,12 +409,14 @@ static void test_json(void **state)
 	assert_int_equal(cn_json_int(j, "pgs", -1), 3);
 	assert_int_equal(cn_json_int(j, "bytes_to_move", -1), 1106);
 	assert_int_equal(cn_json_int(json_array_get(cn_json_arr(j, "pools"), 0), "needed", -1), 3);
+	assert_false(cn_json_bool(cn_json_obj(j, "forecast"), "exact", true));
+	assert_has(cn_json_str(cn_json_obj(j, "forecast"), "reason", ""), "access denied");
 	assert_true(cn_json_obj(j, "fullest") && json_is_array(json_object_get(j, "warnings")));
 }
 
 static void test_no_answer(void **state)
 {
-	static const char *const kinds[] = {"health", "osd df"};
+	static const char *const kinds[] = {"health", "osd df", "df"};
 	struct fixture *x = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -418,8 +427,7 @@ static void test_no_answer(void **state)
 		assert_int_equal(cn_inventory_discover(x->c, &name, 1, true, &inv, &x->e), 0);
 		cn_plan_release(&x->plan);
 		fake_fault(x->f, kinds[i], 0, 1, -ETIMEDOUT, false);
-		assert_int_equal(cn_plan_make(x->c, &inv, &x->accept, CN_METHOD_CRUSH, &x->journals, &x->plan, &x->e),
-				 -ETIMEDOUT);
+		assert_int_equal(cn_plan_make(x->c, &inv, &x->accept, &options, &x->journals, &x->plan, &x->e), -ETIMEDOUT);
 		assert_error(&x->e, CN_TIMEOUT, kinds[i]);
 		cn_inventory_release(&inv);
 	}

@@ -232,7 +232,8 @@ static void test_primary_counts_on_it(void **state)
 	}
 	query(x, "1.0", "active+clean", 60, "[2,4,6]", ",\"acting_recovery_backfill\":[\"2\",\"4\",\"6\"]");
 	assert_proof(x, true, NULL);
-	/* left over from a log recovery that has ended: seen on 16.2.15 beside active+clean, for as long as nothing else happens */
+	/* left over from a log recovery that has ended: seen on 16.2.15 beside active+clean, for as long as nothing else happens
+	 */
 	query(x, "1.0", "active+clean", 60, "[2,4,6]",
 	      ",\"recovery_state\":[{\"might_have_unfound\":[{\"osd\":\"1\",\"status\":\"not queried\"}]}]");
 	assert_proof(x, true, NULL);
@@ -317,7 +318,9 @@ static json_t *pool(struct fixture *x, int id)
 	json_t *p;
 	size_t i;
 
-	json_array_foreach(json_object_get(x->w.osd_dump, "pools"), i, p) if (cn_json_int(p, "pool", -1) == id) return p;
+	json_array_foreach (json_object_get(x->w.osd_dump, "pools"), i, p)
+		if (cn_json_int(p, "pool", -1) == id)
+			return p;
 	return NULL;
 }
 
@@ -340,11 +343,11 @@ static void test_deleted_pool_holds_nobody_up(void **state)
 
 	query(x, "2.3", "active+undersized+degraded", 60, "[8,3,5]", "");
 	assert_proof(x, true, "PG 2.3");
-	json_array_foreach(pools, i, p) if (cn_json_int(p, "pool", -1) == 2)
-	{
-		json_array_remove(pools, i);
-		break;
-	}
+	json_array_foreach (pools, i, p)
+		if (cn_json_int(p, "pool", -1) == 2) {
+			json_array_remove(pools, i);
+			break;
+		}
 	osds_answer(x);
 	assert_proof(x, true, NULL);
 }

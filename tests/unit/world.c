@@ -39,7 +39,9 @@ static json_t *find(json_t *array, const char *key, int64_t value)
 	json_t *j;
 	size_t i;
 
-	json_array_foreach(array, i, j) if (cn_json_int(j, key, -1000000) == value) return j;
+	json_array_foreach (array, i, j)
+		if (cn_json_int(j, key, -1000000) == value)
+			return j;
 	fail_msg("no %s %d", key, (int)value);
 	return NULL;
 }
@@ -84,8 +86,9 @@ static json_t *bucket_by_name(struct world *w, const char *name)
 	json_t *j;
 	size_t i;
 
-	json_array_foreach(json_object_get(w->crush_dump, "buckets"), i,
-			   j) if (strcmp(cn_json_str(j, "name", ""), name) == 0) return j;
+	json_array_foreach (json_object_get(w->crush_dump, "buckets"), i, j)
+		if (strcmp(cn_json_str(j, "name", ""), name) == 0)
+			return j;
 	fail_msg("no bucket %s", name);
 	return NULL;
 }
@@ -106,8 +109,7 @@ void world_move(struct world *w, int osd, const char *bucket)
 	json_t *b, *items, *item;
 	size_t i, k;
 
-	json_array_foreach(json_object_get(w->crush_dump, "buckets"), i, b)
-	{
+	json_array_foreach (json_object_get(w->crush_dump, "buckets"), i, b) {
 		items = json_object_get(b, "items");
 		for (k = json_array_size(items); k-- > 0;) {
 			item = json_array_get(items, k);
@@ -130,12 +132,13 @@ static json_t *pgs_of(struct world *w, int osd)
 	json_t *some = json_array(), *pg, *id;
 	size_t i, k;
 
-	json_array_foreach(json_object_get(w->pg_ls, "pg_stats"), i, pg)
-	{
+	json_array_foreach (json_object_get(w->pg_ls, "pg_stats"), i, pg) {
 		bool has = false;
 
-		json_array_foreach(json_object_get(pg, "up"), k, id) has = has || json_integer_value(id) == osd;
-		json_array_foreach(json_object_get(pg, "acting"), k, id) has = has || json_integer_value(id) == osd;
+		json_array_foreach (json_object_get(pg, "up"), k, id)
+			has = has || json_integer_value(id) == osd;
+		json_array_foreach (json_object_get(pg, "acting"), k, id)
+			has = has || json_integer_value(id) == osd;
 		if (has)
 			json_array_append(some, pg);
 	}
@@ -165,14 +168,15 @@ static void give_unclean(struct world *w, struct fake *f, answer_fn fn)
 {
 	static const char cmd[] =
 		"{\"prefix\":\"pg ls\",\"states\":[\"remapped\",\"degraded\",\"undersized\",\"peering\",\"activating\",\"stale\","
-		"\"inconsistent\",\"recovering\",\"recovery_wait\",\"recovery_toofull\",\"recovery_unfound\",\"backfilling\",\"backfill_wait\","
+		"\"inconsistent\",\"recovering\",\"recovery_wait\",\"recovery_toofull\",\"recovery_unfound\",\"backfilling\","
+		"\"backfill_wait\","
 		"\"backfill_toofull\",\"backfill_unfound\",\"incomplete\",\"down\",\"peered\",\"creating\"],\"format\":\"json\"}";
 	json_t *some = json_array(), *pg;
 	_cleanup_json_ json_t *reply = NULL;
 	_cleanup_free_ char *body = NULL;
 	size_t i;
 
-	json_array_foreach(json_object_get(w->pg_ls, "pg_stats"), i, pg)
+	json_array_foreach (json_object_get(w->pg_ls, "pg_stats"), i, pg)
 		if (!cn_pg_state_is_clean(cn_json_str(pg, "state", "")))
 			json_array_append(some, pg);
 	reply = json_pack("{sb,so}", "pg_ready", 1, "pg_stats", some);
@@ -197,8 +201,9 @@ void world_answers(struct world *w, struct fake *f)
 	give_maps(w, f, fake_always);
 	give_unclean(w, f, fake_always);
 	give(f, fake_always, CN_MON, "osd metadata", w->osd_metadata);
-	json_array_foreach(json_object_get(w->osd_dump, "osds"), i, osd) if (cn_json_int(osd, "up", 0))
-		give_pgs(w, f, fake_always, (int)cn_json_int(osd, "osd", -1));
+	json_array_foreach (json_object_get(w->osd_dump, "osds"), i, osd)
+		if (cn_json_int(osd, "up", 0))
+			give_pgs(w, f, fake_always, (int)cn_json_int(osd, "osd", -1));
 }
 
 void world_script_maps(struct world *w, struct fake *f)

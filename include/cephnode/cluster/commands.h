@@ -24,6 +24,14 @@ int cn_crush_rm(struct cn_cluster *c, const char *bucket, struct cn_error *err);
 
 int cn_osd_out(struct cn_cluster *c, const struct cn_ids *osds, struct cn_error *err);       /* CHANGES; 0 for missing ids */
 int cn_osd_reweight(struct cn_cluster *c, int osd, uint32_t reweight, struct cn_error *err); /* CHANGES; 16.16, above 0 is in */
+/* Upmap entries of one PG. items: pairs from, to; the mon applies them in order, and drops what breaks the rule: read back. osds:
+ * the whole set. Each replaces the entry of its kind that the PG has; rm of an absent one is no error. CHANGES. -EPERM while
+ * require_min_compat_client is older than luminous. */
+int cn_pg_upmap_items(struct cn_cluster *c, struct cn_pgid id, const int *items, size_t n, struct cn_error *err);
+int cn_pg_upmap(struct cn_cluster *c, struct cn_pgid id, const int *osds, size_t n, struct cn_error *err);
+int cn_pg_rm_upmap_items(struct cn_cluster *c, struct cn_pgid id, struct cn_error *err);
+int cn_pg_rm_upmap(struct cn_cluster *c, struct cn_pgid id, struct cn_error *err);
+
 /* Tells daemons to exit, through the map; the bit clears at their next boot. CHANGES. 0 for missing ids. */
 int cn_osd_stop(struct cn_cluster *c, const struct cn_ids *osds, struct cn_error *err);
 /* Purges one OSD at the mon: map, CRUSH, key. CHANGES, for good. -EBUSY while it is up. Where the mon is too old to know the
@@ -49,6 +57,18 @@ struct cn_osd_usages {
 };
 int cn_osd_df(struct cn_cluster *c, struct cn_osd_usages *ret, struct cn_error *err);
 void cn_osd_usages_release(struct cn_osd_usages *u);
+
+/* What the pools hold, from the manager's digest at the mon (`df`, about 10 s old): logical bytes, and raw bytes with all copies,
+ * omap and allocation. */
+struct cn_pool_usage {
+	int64_t pool, stored, used;
+};
+struct cn_pool_usages {
+	struct cn_pool_usage *v;
+	size_t n;
+};
+int cn_pool_df(struct cn_cluster *c, struct cn_pool_usages *ret, struct cn_error *err);
+void cn_pool_usages_release(struct cn_pool_usages *u);
 
 /* Metadata as the daemons reported it: arrays or objects as Ceph prints them, new references. osd < 0: of all OSDs (2 kB each).
  * An OSD that was never started has an object with nothing but its id, or is absent. */

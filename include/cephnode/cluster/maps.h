@@ -43,6 +43,8 @@ struct cn_osdmap {
 };
 
 int cn_osdmap_get(struct cn_cluster *c, struct cn_osdmap *ret, struct cn_error *err); /* `osd dump`, live */
+/* The map as it was: the mon keeps some hundred epochs, more while PGs are not clean. -ENOENT: trimmed. */
+int cn_osdmap_get_epoch(struct cn_cluster *c, int64_t epoch, struct cn_osdmap *ret, struct cn_error *err);
 void cn_osdmap_release(struct cn_osdmap *m);
 const struct cn_osd *cn_osdmap_osd(const struct cn_osdmap *m, int id); /* NULL: does not exist */
 const struct cn_pool *cn_osdmap_pool(const struct cn_osdmap *m, int64_t id);

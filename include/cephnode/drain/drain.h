@@ -5,10 +5,12 @@
 #include "cephnode/inventory/node.h"
 
 enum cn_method { CN_METHOD_CRUSH, CN_METHOD_OUT };
+enum cn_pin_mode { CN_PIN_AUTO, CN_PIN_ALWAYS, CN_PIN_NEVER };
 enum cn_stop_with { CN_STOP_AUTO, CN_STOP_MON, CN_STOP_NONE };
 
 struct cn_drain_options {
 	enum cn_method method;
+	enum cn_pin_mode pin; /* upmap entries that keep what need not move */
 	enum cn_stop_with stop_with;
 	bool keep;               /* prove it, but stop and remove nothing */
 	struct cn_strv accept;   /* health check codes; "existing": those that stand now */

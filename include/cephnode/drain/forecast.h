@@ -9,6 +9,7 @@ struct cn_shard_sizes {
 		int64_t pool;
 		uint32_t pg_num;
 		int64_t *bytes; /* by seed */
+		double used;    /* bytes that a byte takes on an OSD: allocation, omap, compression; 1 where not known */
 	} * pools;              /* by id */
 	size_t n_pools;
 };
@@ -27,10 +28,25 @@ struct cn_change {
 	const struct cn_shard_sizes *sizes;
 };
 
+/* One PG's part in it. Sets are borrowed from the mappings and have `size` places. */
+struct cn_pg_moves {
+	int size;
+	bool erasure;
+	const int *was, *up; /* up sets before and after */
+	const int *holds;    /* acting before: where the data lie */
+	int filled;          /* places of up that have an OSD */
+	int must, will;      /* shards that need a new OSD; shards that get one */
+	int stays_on;        /* a leaving OSD that is still in up, -1: none */
+	int crush_filled;    /* what CRUSH alone fills, less than size: a hole of the change's making. else size */
+};
+/* False when the PG is not in the mapping after the change. */
+bool cn_pg_moves_of(const struct cn_change *ch, const struct cn_mapped_pool *after, uint32_t seed, struct cn_pg_moves *ret);
+
 struct cn_forecast_osd {
 	int id;
 	size_t shards_in;
 	int64_t bytes_in, bytes_out; /* of the shards that come and go, what is on its way already included */
+	int64_t used_delta;          /* what that changes of the OSD's used space */
 };
 
 struct cn_forecast {

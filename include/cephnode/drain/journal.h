@@ -19,6 +19,7 @@ enum cn_phase {
 	CN_PHASE_HOLD,
 	CN_PHASE_REWEIGHT,
 	CN_PHASE_FORECAST,
+	CN_PHASE_PIN,
 	CN_PHASE_RELEASE,
 	CN_PHASE_WAIT,
 	CN_PHASE_PROVE,
@@ -94,7 +95,10 @@ struct cn_journal {
 	struct cn_journal_pool *pools;
 	size_t n_pools;
 	int64_t bytes_total;
-	int64_t change_epoch; /* of the last change of the mapping, 0: none yet */
+	int64_t before_epoch; /* of the map before the weights were changed, 0: not yet */
+	int64_t change_epoch; /* of the last change of the weights, 0: none yet */
+	int64_t pin_epoch;    /* of the last pin, 0: none */
+	json_t *upmaps;       /* upmap entries before, and ours, see upmap.c; NULL: none */
 	char *last_error;
 	bool loaded; /* it stands in the store */
 };

@@ -2,7 +2,7 @@
 #pragma once
 /*
  * Pins: upmap entries that keep every shard where it is but those on the leaving OSDs. CRUSH answers a weight of 0 by moving
- * other shards about as well: 5 to 30 % more than must move. Pure: which commands carry them out is src/drain/pin.c's matter.
+ * other shards about as well: 5 to 30 % more than must move. Pure: upmap.c carries them out.
  */
 #include "cephnode/drain/forecast.h"
 

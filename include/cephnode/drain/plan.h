@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 /* The plan: what `plan` prints and `drain` executes. Made from readings alone. */
+#include "cephnode/cluster/commands.h"
 #include "cephnode/drain/drain.h"
 #include "cephnode/drain/journal.h"
+#include "cephnode/drain/pin.h"
 
 struct cn_plan_pool {
 	char *name;
@@ -11,17 +13,34 @@ struct cn_plan_pool {
 	bool ok;
 };
 
+/* An OSD to which something comes. */
+struct cn_plan_target {
+	int osd;
+	char *host; /* CRUSH host, NULL: none */
+	size_t shards;
+	int64_t bytes;
+	double before, after; /* share of its space, 0..1; -1: not known */
+};
+
 struct cn_plan {
 	struct cn_ids osds; /* that go */
 	struct cn_strv hosts;
 	enum cn_method method;
-	size_t pgs;            /* that have one of the OSDs */
-	int64_t bytes_to_move; /* bytes of their shards there; the same as the minimum while no forecast is made */
-	int64_t bytes_minimum;
+	size_t pgs;                     /* that have one of the OSDs */
+	bool exact;                     /* every PG was mapped as it will be; else targets are unknown, bytes and fill a bound */
+	char *forecast_reason;          /* why it is not exact */
+	int64_t bytes_to_move;          /* that will move, with the pins; not exact: the minimum */
+	int64_t bytes_minimum;          /* of the shards that must find another OSD */
+	int64_t bytes_needless;         /* that would move beside them without pins */
+	size_t pins;                    /* upmap entries that the drain would make */
+	struct cn_plan_target *targets; /* by id */
+	size_t n_targets;
+	struct cn_shard_sizes sizes;
+	struct cn_osd_usages usage;
 	struct cn_plan_pool *pools; /* whose rule reaches one of the OSDs */
 	size_t n_pools;
 	int fullest_osd;                      /* -1: not known */
-	double fullest_before, fullest_after; /* share of its space, 0..1; after: if all spread evenly by weight */
+	double fullest_before, fullest_after; /* share of its space, 0..1; not exact: if all spread evenly by weight */
 	struct cn_strv warnings;
 	struct cn_strv refusals; /* empty: it may go on */
 	size_t n_passing;        /* how many of them may pass by themselves within seconds (peering) */
@@ -31,8 +50,9 @@ struct cn_plan {
 /* Reads health, pools and fill, and decides whether the nodes of `inv` may be drained. accept: health codes ("existing" is
  * resolved by the caller). journals: of other drains (and ours). Blocks; changes nothing. Errors only where the cluster cannot be
  * read; a refusal is in *ret. */
-int cn_plan_make(struct cn_cluster *c, const struct cn_inventory *inv, const struct cn_strv *accept, enum cn_method method,
-		 const struct cn_journals *journals, struct cn_plan *ret, struct cn_error *err);
+int cn_plan_make(struct cn_cluster *c, const struct cn_inventory *inv, const struct cn_strv *accept,
+		 const struct cn_drain_options *options, const struct cn_journals *journals, struct cn_plan *ret,
+		 struct cn_error *err);
 void cn_plan_release(struct cn_plan *p);
 /* Sets CN_REFUSED from the refusals; 0 when there are none. */
 int cn_plan_verdict(const struct cn_plan *p, struct cn_error *err);

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "foresee.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cephnode/base/interrupt.h"
+#include "cephnode/base/parallel.h"
+
+#define MAX_DOUBTS 256 /* PGs that the mon is asked for one by one, where the manager's statistics say something else */
+#define COMPAT_SET "-1"
+
+void cn_foresight_release(struct cn_foresight *f)
+{
+	free(f->why_not);
+	cn_forecast_release(&f->plain);
+	cn_pins_release(&f->pins);
+	cn_forecast_release(&f->pinned);
+	*f = (struct cn_foresight){};
+}
+
+const struct cn_forecast *cn_foresight_result(const struct cn_foresight *f)
+{
+	return f->pinning ? &f->pinned : &f->plain;
+}
+
+const char *cn_pins_forbidden(const struct cn_osdmap *m)
+{
+	const char *release = m->require_min_compat_client;
+
+	/* releases are in the order of the alphabet; "unknown" is not one of them */
+	if (!release || strcmp(release, "unknown") == 0 || *release < 'l')
+		return "upmap entries need require_min_compat_client luminous";
+	return NULL;
+}
+
+struct reader {
+	const struct cn_foresee *in;
+	struct cn_mapping before, after, live;
+	int fd_before, fd_after; /* the same when the change is still to come */
+	struct cn_error errors[3];
+};
+
+static void read_one(void *arg, size_t i)
+{
+	struct reader *rd = arg;
+	const struct cn_foresee *in = rd->in;
+
+	if (i == 0)
+		cn_maptool_map(rd->fd_after, in->osdmap, in->before ? NULL : in->leaving, &rd->after, &rd->errors[0]);
+	else if (i == 1)
+		cn_maptool_map(rd->fd_before, in->osdmap, NULL, &rd->before, &rd->errors[1]);
+	else
+		cn_mapping_get(in->c, in->osdmap, &rd->live, &rd->errors[2]);
+}
+
+static int read_all(struct reader *rd, struct cn_error *err)
+{
+	const struct cn_foresee *in = rd->in;
+	int r = cn_osdmap_file(in->c, in->osdmap->epoch, &rd->fd_after, err);
+
+	if (r == 0 && in->before)
+		r = cn_osdmap_file(in->c, in->before, &rd->fd_before, err);
+	if (r < 0)
+		return r;
+	if (!in->before)
+		rd->fd_before = rd->fd_after;
+	cn_parallel(in->before ? 2 : 3, 3, read_one, rd);
+	for (size_t i = 0; i < ARRAY_SIZE(rd->errors); i++)
+		if (rd->errors[i].errnum && r == 0) {
+			r = -rd->errors[i].errnum;
+			cn_error_move(err, &rd->errors[i]);
+		}
+	return r;
+}
+
+static void release_reader(struct reader *rd)
+{
+	if (rd->fd_before >= 0 && rd->fd_before != rd->fd_after)
+		close(rd->fd_before);
+	if (rd->fd_after >= 0)
+		close(rd->fd_after);
+	cn_mapping_release(&rd->before);
+	cn_mapping_release(&rd->after);
+	cn_mapping_release(&rd->live);
+	for (size_t i = 0; i < ARRAY_SIZE(rd->errors); i++)
+		cn_error_release(&rd->errors[i]);
+}
+
+/* Sets of a mapping are padded with holes; the mon's answer is as long as it is. */
+static bool same_set(const int *a, int size, const int *b, size_t n)
+{
+	for (int i = 0; i < size; i++)
+		if (a[i] != ((size_t)i < n ? b[i] : CN_CRUSH_NONE))
+			return false;
+	return true;
+}
+
+struct doubts {
+	const struct reader *rd;
+	struct cn_pgid ids[MAX_DOUBTS];
+	bool wrong[MAX_DOUBTS];
+	struct cn_error errors[MAX_DOUBTS];
+	size_t n;
+};
+
+static void settle(void *arg, size_t i)
+{
+	struct doubts *d = arg;
+	const struct cn_mapped_pool *pool = cn_mapping_pool(&d->rd->before, d->ids[i].pool);
+	const int *up = cn_mapped_set(pool, pool->up, d->ids[i].seed);
+	struct cn_pg pg = {};
+
+	if (cn_pg_map(d->rd->in->c, d->ids[i], &pg, &d->errors[i]) < 0)
+		return;
+	d->wrong[i] = !up || !same_set(up, pool->size, pg.up, pg.n_up);
+	cn_pg_release(&pg);
+}
+
+/* The manager's statistics may be older than the map: where they differ, the mon itself decides. */
+static void collect_doubts(const struct reader *rd, struct doubts *d, size_t *ret_n)
+{
+	*ret_n = 0;
+	for (size_t p = 0; p < rd->before.n_pools; p++) {
+		const struct cn_mapped_pool *tool = &rd->before.pools[p], *live = cn_mapping_pool(&rd->live, tool->id);
+
+		for (uint32_t seed = 0; seed < tool->pg_num; seed++) {
+			const int *a = cn_mapped_set(tool, tool->up, seed);
+			const int *b = live ? cn_mapped_set(live, live->up, seed) : NULL;
+
+			if (a && b && same_set(a, tool->size, b, (size_t)live->size))
+				continue;
+			if (*ret_n < MAX_DOUBTS)
+				d->ids[d->n++] = (struct cn_pgid){tool->id, seed};
+			++*ret_n;
+		}
+	}
+}
+
+/* NULL: the tool maps every PG as this cluster does. */
+static char *why_not_trusted(const struct reader *rd)
+{
+	struct doubts *d = cn_calloc(1, sizeof(*d));
+	char text[CN_PGID_STRLEN], *why = NULL;
+	size_t n;
+
+	d->rd = rd;
+	collect_doubts(rd, d, &n);
+	if (n > MAX_DOUBTS)
+		why = cn_asprintf("osdmaptool maps %zu PGs otherwise than the statistics say", n);
+	else
+		cn_parallel(d->n, 16, settle, d);
+	for (size_t i = 0; i < d->n; i++) {
+		if (!why && d->errors[i].errnum)
+			why = cn_asprintf("PG %s: %s", cn_pgid_format(d->ids[i], text), d->errors[i].message);
+		else if (!why && d->wrong[i])
+			why = cn_asprintf("osdmaptool maps PG %s otherwise than the monitors do",
+					  cn_pgid_format(d->ids[i], text));
+		cn_error_release(&d->errors[i]);
+	}
+	free(d);
+	return why;
+}
+
+/* Under hold the statistics are of no use: the change is too young. But the mon was asked for the node's PGs. */
+static char *differs_from_known(const struct reader *rd)
+{
+	const struct cn_pgs *known = rd->in->known;
+	char text[CN_PGID_STRLEN];
+
+	for (size_t i = 0; known && i < known->n; i++) {
+		const struct cn_pg *pg = &known->v[i];
+		const struct cn_mapped_pool *pool = cn_mapping_pool(&rd->after, pg->id.pool);
+		const int *up = pool ? cn_mapped_set(pool, pool->up, pg->id.seed) : NULL;
+
+		if (!up || !same_set(up, pool->size, pg->up, pg->n_up))
+			return cn_asprintf("osdmaptool maps PG %s otherwise than the monitors do", cn_pgid_format(pg->id, text));
+	}
+	return NULL;
+}
+
+static void to_raw(const struct cn_osdmap *m, const struct cn_mapped_pool *pool, uint32_t seed)
+{
+	const struct cn_pool *p = cn_osdmap_pool(m, pool->id);
+	const int *raw = cn_mapped_set(pool, pool->raw, seed);
+	int *up = &pool->up[(size_t)seed * (size_t)pool->size], n = 0;
+
+	for (int i = 0; i < pool->size && raw; i++) {
+		const struct cn_osd *o = raw[i] == CN_CRUSH_NONE ? NULL : cn_osdmap_osd(m, raw[i]);
+
+		if (o && o->up)
+			up[n++] = raw[i];
+		else if (p && p->erasure) /* its places do not move up */
+			up[n++] = CN_CRUSH_NONE;
+	}
+	while (n < pool->size)
+		up[n++] = CN_CRUSH_NONE;
+}
+
+/* With the change the mon cancels every upmap entry that leads to an OSD of weight 0, in the same epoch; osdmaptool does not. */
+static void cancel_upmaps(struct reader *rd, const json_t *entries)
+{
+	json_t *j;
+	size_t i;
+
+	json_array_foreach (entries, i, j) {
+		const struct cn_mapped_pool *pool;
+		struct cn_pgid id;
+		const int *up;
+
+		if (!cn_pgid_parse(cn_json_str(j, "pgid", NULL), &id))
+			continue;
+		pool = cn_mapping_pool(&rd->after, id.pool);
+		up = pool ? cn_mapped_set(pool, pool->up, id.seed) : NULL;
+		for (int k = 0; up && k < pool->size; k++)
+			if (cn_ids_has(rd->in->leaving, up[k])) {
+				to_raw(rd->in->osdmap, pool, id.seed);
+				break;
+			}
+	}
+}
+
+static bool pins_wanted(const struct cn_foresee *in, const struct cn_forecast *plain)
+{
+	int64_t needless = plain->bytes_to_move - plain->bytes_minimum;
+
+	if (in->pin == CN_PIN_NEVER || cn_pins_forbidden(in->osdmap))
+		return false;
+	if (in->pin == CN_PIN_ALWAYS)
+		return true;
+	/* the crush-compat balancer works against upmap entries; 2 % are not worth entries that stay */
+	return !json_object_get(in->crush->choose_args, COMPAT_SET) && needless > 0 && needless * 50 >= plain->bytes_minimum;
+}
+
+static void make(const struct reader *rd, struct cn_foresight *ret)
+{
+	const struct cn_foresee *in = rd->in;
+	struct cn_mapping after = rd->after; /* cn_pins_apply() writes into its sets */
+	struct cn_change ch = {in->osdmap, in->crush, &rd->before, &after, in->leaving, in->sizes};
+
+	cn_forecast_make(&ch, &ret->plain);
+	if (!pins_wanted(in, &ret->plain))
+		return;
+	cn_pins_make(&ch, &ret->pins);
+	if (ret->pins.n == 0)
+		return;
+	ret->pinning = true;
+	cn_pins_apply(&ret->pins, &after);
+	cn_forecast_make(&ch, &ret->pinned);
+}
+
+int cn_foresee(const struct cn_foresee *in, struct cn_foresight *ret, struct cn_error *err)
+{
+	struct reader rd = {.in = in, .fd_before = -1, .fd_after = -1};
+	_cleanup_error_ struct cn_error why = {};
+	int r = read_all(&rd, &why);
+
+	*ret = (struct cn_foresight){};
+	if (r < 0)
+		ret->why_not = cn_strdup(r == -ENOENT ? "osdmaptool (package ceph-base) is not installed here" : why.message);
+	else
+		ret->why_not = in->before ? differs_from_known(&rd) : why_not_trusted(&rd);
+	if (!ret->why_not && !in->before) {
+		cancel_upmaps(&rd, in->osdmap->pg_upmap);
+		cancel_upmaps(&rd, in->osdmap->pg_upmap_items);
+	}
+	if (!ret->why_not && !cn_interrupted())
+		make(&rd, ret);
+	release_reader(&rd);
+	if (!cn_interrupted())
+		return 0;
+	cn_foresight_release(ret);
+	return cn_error_interrupted(err);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The plan's forecast: what moves where, how full it makes the OSDs, and what speaks against that. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "foresee.h"
+
+/* Bytes that a byte takes on an OSD: copies are counted apart. */
+static double used_ratio(const struct cn_pool *pool, const struct cn_pool_usage *u)
+{
+	double copies = (double)u->stored * pool->size / MAX(pool->ec_k, 1);
+	double ratio = copies > 0 ? (double)u->used / copies : 1;
+
+	/* statistics of a pool that is just being filled are nonsense for a while */
+	return ratio >= 0.1 && ratio <= 10 ? ratio : 1;
+}
+
+static void read_sizes(const struct cn_inventory *inv, const struct cn_pool_usages *df, struct cn_shard_sizes *ret)
+{
+	const struct cn_osdmap *m = &inv->osdmap;
+	_cleanup_free_ int64_t *stored = cn_calloc(m->n_pools, sizeof(*stored));
+
+	for (size_t i = 0; i < m->n_pools; i++)
+		for (size_t k = 0; k < df->n; k++)
+			if (df->v[k].pool == m->pools[i].id)
+				stored[i] = df->v[k].stored;
+	cn_shard_sizes_init(ret, m, stored);
+	for (size_t i = 0; i < m->n_pools; i++)
+		for (size_t k = 0; k < df->n; k++)
+			if (df->v[k].pool == m->pools[i].id)
+				ret->pools[i].used = used_ratio(&m->pools[i], &df->v[k]);
+	for (size_t n = 0; n < inv->n_nodes; n++)
+		for (size_t i = 0; i < inv->nodes[n].pgs.n; i++) {
+			const struct cn_pg *pg = &inv->nodes[n].pgs.v[i];
+
+			cn_shard_sizes_set(ret, pg->id, cn_shard_bytes(m, pg));
+		}
+}
+
+void cn_plan_judge_mapping(const struct cn_forecast *f, const struct cn_osdmap *m, struct cn_plan *p)
+{
+	char text[CN_PGID_STRLEN];
+	const struct cn_pool *pool;
+
+	if (f->n_stay) {
+		pool = cn_osdmap_pool(m, f->stays.pool);
+		cn_plan_refuse(p, "add failure domains, or see the pool's rule: ceph osd crush rule dump",
+			       "PG %s of pool '%s' would stay on osd.%d (%zu PGs would stay)", cn_pgid_format(f->stays, text),
+			       pool->name, f->stays_on, f->n_stay);
+	}
+	if (f->n_holes) {
+		pool = cn_osdmap_pool(m, f->hole.pool);
+		cn_plan_refuse(p, "add failure domains, or raise choose_total_tries of the CRUSH map",
+			       "CRUSH finds a place for only %d of %d shards of PG %s of pool '%s' (%zu PGs would be short)",
+			       f->hole_filled, pool->size, cn_pgid_format(f->hole, text), pool->name, f->n_holes);
+	}
+}
+
+static const struct cn_osd_usage *usage_of(const struct cn_osd_usages *u, int osd)
+{
+	for (size_t i = 0; i < u->n; i++) /* in the order of their ids, mostly */
+		if (u->v[i].id == osd)
+			return &u->v[i];
+	return NULL;
+}
+
+static void add_target(const struct cn_crush *crush, const struct cn_forecast_osd *f, const struct cn_osd_usage *u,
+		       struct cn_plan *p)
+{
+	const struct cn_bucket *host = cn_crush_host(crush, f->id);
+	struct cn_plan_target *t = &p->targets[p->n_targets++];
+
+	*t = (struct cn_plan_target){.osd = f->id, .shards = f->shards_in, .bytes = f->bytes_in, .before = -1, .after = -1};
+	t->host = host ? cn_strdup(host->name) : NULL;
+	if (!u || u->total <= 0)
+		return;
+	t->before = (double)u->used / (double)u->total;
+	t->after = MAX((double)(u->used + f->used_delta) / (double)u->total, 0);
+}
+
+/* The fullest of all OSDs that stay, whether something comes to it or not. */
+static void find_fullest(const struct cn_osdmap *m, const struct cn_osd_usages *usage, struct cn_plan *p)
+{
+	p->fullest_osd = -1;
+	for (size_t i = 0; i < usage->n; i++) {
+		const struct cn_osd_usage *u = &usage->v[i];
+		const struct cn_osd *o = cn_osdmap_osd(m, u->id);
+		double share = u->total > 0 ? (double)u->used / (double)u->total : -1;
+
+		if (!o || !o->up || !o->in || share < 0 || cn_ids_has(&p->osds, u->id))
+			continue;
+		if (p->fullest_osd < 0 || share > p->fullest_after) {
+			p->fullest_osd = u->id;
+			p->fullest_before = p->fullest_after = share;
+		}
+	}
+	for (size_t i = 0; i < p->n_targets; i++)
+		if (p->targets[i].after > p->fullest_after) {
+			p->fullest_osd = p->targets[i].osd;
+			p->fullest_before = p->targets[i].before;
+			p->fullest_after = p->targets[i].after;
+		}
+}
+
+/* Log recovery does not look at the backfillfull ratio: past it a young PG goes on filling the OSD. */
+void cn_plan_judge_fill(const struct cn_forecast *f, const struct cn_osdmap *m, const struct cn_crush *crush,
+			const struct cn_osd_usages *usage, struct cn_plan *p)
+{
+	size_t near = 0;
+
+	p->targets = cn_calloc(f->n_osds, sizeof(*p->targets));
+	for (size_t i = 0; i < f->n_osds; i++) {
+		const struct cn_plan_target *t = &p->targets[p->n_targets];
+
+		if (f->osds[i].shards_in == 0)
+			continue;
+		add_target(crush, &f->osds[i], usage_of(usage, f->osds[i].id), p);
+		if (t->after >= m->backfillfull_ratio)
+			cn_plan_refuse(p, "add capacity first, or raise the ratio: ceph osd set-backfillfull-ratio",
+				       "osd.%d would be %.1f %% full, backfill stops at %.0f %%", t->osd, t->after * 100,
+				       m->backfillfull_ratio * 100);
+		else
+			near += t->after >= m->nearfull_ratio && t->before < m->nearfull_ratio;
+	}
+	find_fullest(m, usage, p);
+	if (near)
+		cn_strv_addf(&p->warnings, "%zu OSD%s would pass the nearfull ratio of %.0f %%: osd.%d would be %.1f %% full",
+			     near, near == 1 ? "" : "s", m->nearfull_ratio * 100, p->fullest_osd, p->fullest_after * 100);
+}
+
+static void check_pin_always(const struct cn_foresight *fs, const struct cn_osdmap *m, struct cn_plan *p)
+{
+	const char *forbidden = cn_pins_forbidden(m);
+
+	if (forbidden)
+		cn_plan_refuse(p, "ceph osd set-require-min-compat-client luminous, or drain with --pin auto", "--pin always: %s",
+			       forbidden);
+	else if (fs->why_not)
+		cn_plan_refuse(p, "install it, or drain with --pin auto", "--pin always: %s", fs->why_not);
+}
+
+static void take_over(struct cn_foresight *fs, struct cn_plan *p)
+{
+	const struct cn_forecast *f = cn_foresight_result(fs);
+
+	p->forecast_reason = TAKE_PTR(fs->why_not);
+	p->exact = !p->forecast_reason;
+	if (!p->exact)
+		return;
+	p->bytes_minimum = f->bytes_minimum;
+	p->bytes_to_move = f->bytes_to_move;
+	p->bytes_needless = fs->plain.bytes_to_move - fs->plain.bytes_minimum;
+	p->pins = fs->pins.n;
+}
+
+int cn_plan_foresee(struct cn_cluster *c, const struct cn_inventory *inv, const struct cn_drain_options *options,
+		    struct cn_plan *p, struct cn_error *err)
+{
+	_cleanup_(cn_foresight_release) struct cn_foresight fs = {};
+	_cleanup_(cn_pool_usages_release) struct cn_pool_usages df = {};
+	bool by_out = options->method == CN_METHOD_OUT;
+	struct cn_foresee in = {.c = c,
+				.osdmap = &inv->osdmap,
+				.crush = &inv->crush,
+				.leaving = &p->osds,
+				.sizes = &p->sizes,
+				.pin = by_out ? CN_PIN_NEVER : options->pin};
+	int r;
+
+	r = cn_pool_df(c, &df, err);
+	if (r < 0)
+		return r;
+	read_sizes(inv, &df, &p->sizes);
+	r = cn_foresee(&in, &fs, err);
+	if (r < 0)
+		return r;
+	if (in.pin == CN_PIN_ALWAYS)
+		check_pin_always(&fs, &inv->osdmap, p);
+	if (!fs.why_not) {
+		cn_plan_judge_mapping(cn_foresight_result(&fs), &inv->osdmap, p);
+		cn_plan_judge_fill(cn_foresight_result(&fs), &inv->osdmap, &inv->crush, &p->usage, p);
+	}
+	take_over(&fs, p);
+	return 0;
+}

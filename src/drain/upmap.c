@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Upmap entries: those that pins make, and those that the mon cancels by itself when the OSD they lead to gets weight 0. The
+ * journal has each as {"<pgid>": {"was": E, "ours": E or null}}, with E {"full": [osd, ...] or null, "items": [from, to, ...] or
+ * null}; ours is null where only the mon's cancelling is to be undone.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "cephnode/base/parallel.h"
+#include "run.h"
+
+static json_t *numbers(const int *v, size_t n)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(a, json_integer(v[i]));
+	return a;
+}
+
+static json_t *entry(json_t *full, json_t *items)
+{
+	return json_pack("{so,so}", "full", full ? full : json_null(), "items", items ? items : json_null());
+}
+
+/* All entries of the map, by pgid. */
+static json_t *read_entries(const struct cn_osdmap *m)
+{
+	json_t *all = json_object(), *j, *pair;
+	size_t i, k;
+
+	json_array_foreach (m->pg_upmap, i, j)
+		json_object_set_new(all, cn_json_str(j, "pgid", ""), entry(json_incref(json_object_get(j, "osds")), NULL));
+	json_array_foreach (m->pg_upmap_items, i, j) {
+		const char *pgid = cn_json_str(j, "pgid", "");
+		json_t *e = json_object_get(all, pgid), *items = json_array();
+
+		json_array_foreach (cn_json_arr(j, "mappings"), k, pair) {
+			json_array_append_new(items, json_integer(cn_json_int(pair, "from", -1)));
+			json_array_append_new(items, json_integer(cn_json_int(pair, "to", -1)));
+		}
+		if (!e)
+			json_object_set_new(all, pgid, entry(NULL, items));
+		else
+			json_object_set_new(e, "items", items);
+	}
+	return all;
+}
+
+static json_t *entry_of(const json_t *all, const char *pgid)
+{
+	json_t *e = json_object_get(all, pgid);
+
+	return e ? json_incref(e) : entry(NULL, NULL);
+}
+
+static bool is_empty(const json_t *e)
+{
+	return json_array_size(json_object_get(e, "full")) == 0 && json_array_size(json_object_get(e, "items")) == 0;
+}
+
+static bool names(const json_t *list, int osd)
+{
+	json_t *j;
+	size_t i;
+
+	json_array_foreach (list, i, j)
+		if (json_integer_value(j) == osd)
+			return true;
+	return false;
+}
+
+/* What a mon leaves of an entry when it cancels a part: each pair of it stood in the entry before. */
+static bool is_part_of(const json_t *e, const json_t *whole)
+{
+	const json_t *a = json_object_get(e, "items"), *b = json_object_get(whole, "items");
+
+	if (json_array_size(json_object_get(e, "full")))
+		return json_equal(json_object_get(e, "full"), json_object_get(whole, "full"));
+	for (size_t i = 0; i + 1 < json_array_size(a); i += 2) {
+		bool found = false;
+
+		for (size_t k = 0; k + 1 < json_array_size(b) && !found; k += 2)
+			found = json_equal(json_array_get(a, i), json_array_get(b, k)) &&
+				json_equal(json_array_get(a, i + 1), json_array_get(b, k + 1));
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/* In the journal of the node that the PG is on; of PGs that merely move along, in the first. */
+static struct cn_journal *journal_of(struct cn_run *run, const char *pgid, int osd)
+{
+	struct cn_pgid id;
+
+	for (size_t i = 0; i < run->n; i++) {
+		struct cn_journal *j = &run->drains[i].journal;
+
+		if (osd >= 0 ? cn_journal_osd(j, osd) != NULL
+			     : cn_pgid_parse(pgid, &id) && j->n_pgs &&
+				       bsearch(&id, j->pgs, j->n_pgs, sizeof(*j->pgs), cn_pgid_cmp))
+			return j;
+	}
+	return &run->drains[0].journal;
+}
+
+static json_t *record_of(struct cn_journal *j, const char *pgid, const json_t *entries)
+{
+	json_t *rec;
+
+	if (!j->upmaps)
+		j->upmaps = json_object();
+	rec = json_object_get(j->upmaps, pgid);
+	if (!rec) {
+		rec = json_pack("{so,so}", "was", entry_of(entries, pgid), "ours", json_null());
+		json_object_set_new(j->upmaps, pgid, rec);
+	}
+	return rec;
+}
+
+void cn_upmaps_record(struct cn_run *run, const struct cn_osdmap *m, const struct cn_ids *osds)
+{
+	_cleanup_json_ json_t *entries = read_entries(m);
+	const char *pgid;
+	json_t *e;
+
+	json_object_foreach (entries, pgid, e)
+		for (size_t i = 0; i < osds->n; i++)
+			if (names(json_object_get(e, "full"), osds->v[i]) || names(json_object_get(e, "items"), osds->v[i])) {
+				record_of(journal_of(run, pgid, osds->v[i]), pgid, entries);
+				break;
+			}
+}
+
+/* The mon also cancels entries that the new mapping has made redundant. */
+int cn_upmaps_note_cancelled(struct cn_run *run, struct cn_error *err)
+{
+	_cleanup_(cn_osdmap_release) struct cn_osdmap before = {}, after = {};
+	_cleanup_json_ json_t *was = NULL, *now = NULL;
+	int64_t epoch = cn_before_epoch(run);
+	const char *pgid;
+	json_t *e;
+	int r;
+
+	if (epoch == 0)
+		return 0;
+	r = cn_osdmap_get_epoch(run->c, epoch, &before, err);
+	if (r == -ENOENT) { /* trimmed: then the entries that name an OSD of ours are all we know */
+		cn_error_release(err);
+		return 0;
+	}
+	if (r == 0)
+		r = cn_osdmap_get(run->c, &after, err);
+	if (r < 0)
+		return r;
+	was = read_entries(&before);
+	now = read_entries(&after);
+	json_object_foreach (was, pgid, e)
+		if (!json_equal(e, json_object_get(now, pgid)))
+			record_of(journal_of(run, pgid, -1), pgid, was);
+	return 0;
+}
+
+static json_t *pin_entry(const struct cn_pin *pin)
+{
+	json_t *v = pin->n ? numbers(pin->v, pin->n) : NULL;
+
+	return pin->full ? entry(v, NULL) : entry(NULL, v);
+}
+
+/* One PG's entry, from what it is now to what it is to be. */
+struct change {
+	char *pgid;
+	json_t *now, *want; /* owned */
+	struct cn_error err;
+};
+
+struct changes {
+	struct cn_run *run;
+	struct change *v;
+	size_t n;
+};
+
+static void add_change(struct changes *l, const char *pgid, json_t *now, json_t *want)
+{
+	l->v = cn_realloc(l->v, l->n + 1, sizeof(*l->v));
+	l->v[l->n++] = (struct change){.pgid = cn_strdup(pgid), .now = json_incref(now), .want = json_incref(want)};
+}
+
+static void release_changes(struct changes *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->v[i].pgid);
+		json_decref(l->v[i].now);
+		json_decref(l->v[i].want);
+		cn_error_release(&l->v[i].err);
+	}
+	free(l->v);
+}
+
+static int send_kind(struct cn_cluster *c, struct cn_pgid id, const struct change *ch, bool full, struct cn_error *err)
+{
+	const json_t *now = json_object_get(ch->now, full ? "full" : "items");
+	const json_t *want = json_object_get(ch->want, full ? "full" : "items");
+	size_t n = json_array_size(want);
+	_cleanup_free_ int *v = cn_calloc(n, sizeof(*v));
+
+	if (json_equal(now, want))
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		v[i] = (int)json_integer_value(json_array_get(want, i));
+	if (full)
+		return n ? cn_pg_upmap(c, id, v, n, err) : cn_pg_rm_upmap(c, id, err);
+	return n ? cn_pg_upmap_items(c, id, v, n, err) : cn_pg_rm_upmap_items(c, id, err);
+}
+
+static void send_one(void *arg, size_t i)
+{
+	struct changes *l = arg;
+	struct change *ch = &l->v[i];
+	struct cn_pgid id;
+
+	if (!cn_pgid_parse(ch->pgid, &id) || cn_may_change(l->run, &ch->err) < 0)
+		return;
+	/* what is to go goes first: a full set and pairs would both be applied */
+	if (send_kind(l->run->c, id, ch, json_array_size(json_object_get(ch->want, "full")) == 0, &ch->err) == 0)
+		send_kind(l->run->c, id, ch, json_array_size(json_object_get(ch->want, "full")) != 0, &ch->err);
+}
+
+/* What the mon refuses for itself (a PG or OSD that is gone meanwhile) is left to who reads it back; who may not go on does not.
+ */
+static int send_all(struct changes *l, struct cn_error *err)
+{
+	int r = 0;
+
+	cn_parallel(l->n, CN_THREADS, send_one, l);
+	for (size_t i = 0; i < l->n; i++) {
+		int e = l->v[i].err.errnum;
+
+		if (r == 0 && e && e != EINVAL && e != ENOENT && e != EPERM) {
+			r = -e;
+			cn_error_move(err, &l->v[i].err);
+		}
+	}
+	return r;
+}
+
+static int record_pins(struct cn_run *run, const struct cn_pins *pins, const json_t *entries, struct changes *l,
+		       struct cn_error *err)
+{
+	for (size_t i = 0; i < pins->n; i++) {
+		char pgid[CN_PGID_STRLEN];
+		json_t *rec, *want = pin_entry(&pins->v[i]);
+		_cleanup_json_ json_t *now = NULL;
+
+		cn_pgid_format(pins->v[i].id, pgid);
+		now = entry_of(entries, pgid);
+		rec = record_of(journal_of(run, pgid, -1), pgid, entries);
+		json_object_set(rec, "ours", want);
+		add_change(l, pgid, now, want);
+		json_decref(want);
+	}
+	return cn_save_all(run, CN_PHASE_PIN, err);
+}
+
+static size_t count_kept(const struct changes *l, const struct cn_osdmap *m)
+{
+	_cleanup_json_ json_t *entries = read_entries(m);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		_cleanup_json_ json_t *now = entry_of(entries, l->v[i].pgid);
+
+		kept += json_equal(now, l->v[i].want);
+	}
+	return kept;
+}
+
+int cn_upmaps_pin(struct cn_run *run, const struct cn_pins *pins, size_t *ret_kept, struct cn_error *err)
+{
+	_cleanup_(cn_osdmap_release) struct cn_osdmap before = {}, after = {};
+	_cleanup_json_ json_t *entries = NULL;
+	struct changes l = {.run = run};
+	int r = cn_osdmap_get(run->c, &before, err);
+
+	if (r == 0) {
+		entries = read_entries(&before);
+		r = record_pins(run, pins, entries, &l, err);
+	}
+	if (r == 0)
+		r = send_all(&l, err);
+	if (r == 0)
+		r = cn_osdmap_get(run->c, &after, err);
+	if (r == 0)
+		*ret_kept = count_kept(&l, &after);
+	for (size_t i = 0; i < run->n && r == 0; i++)
+		run->drains[i].journal.pin_epoch = after.epoch;
+	release_changes(&l);
+	return r;
+}
+
+/* ours or, where we made none, what the mon has left of the entry before; and nothing at all may be either's doing */
+static bool may_restore(const json_t *now, const json_t *rec)
+{
+	const json_t *ours = json_object_get(rec, "ours");
+
+	if (is_empty(now))
+		return true;
+	return json_is_object(ours) ? json_equal(now, ours) : is_part_of(now, json_object_get(rec, "was"));
+}
+
+static void collect_restores(const struct cn_journal *j, const json_t *entries, struct changes *l, struct cn_strv *ret_foreign)
+{
+	const char *pgid;
+	json_t *rec;
+
+	json_object_foreach (j->upmaps, pgid, rec) {
+		_cleanup_json_ json_t *now = entry_of(entries, pgid);
+		json_t *was = json_object_get(rec, "was");
+
+		if (json_equal(now, was))
+			continue;
+		if (may_restore(now, rec))
+			add_change(l, pgid, now, was);
+		else
+			cn_strv_addf(ret_foreign, "PG %s: another hand changed its upmap entry", pgid);
+	}
+}
+
+int cn_upmaps_restore(struct cn_run *run, struct cn_strv *ret_foreign, struct cn_error *err)
+{
+	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {}, after = {};
+	_cleanup_json_ json_t *entries = NULL;
+	struct changes l = {.run = run};
+	size_t kept = 0;
+	int r = cn_osdmap_get(run->c, &m, err);
+
+	if (r < 0)
+		return r;
+	entries = read_entries(&m);
+	for (size_t i = 0; i < run->n; i++)
+		collect_restores(&run->drains[i].journal, entries, &l, ret_foreign);
+	if (l.n) {
+		r = send_all(&l, err);
+		if (r == 0)
+			r = cn_osdmap_get(run->c, &after, err);
+		if (r == 0)
+			kept = count_kept(&l, &after);
+		if (r == 0 && kept < l.n)
+			cn_strv_addf(ret_foreign, "the monitors did not take back %zu of %zu upmap entries", l.n - kept, l.n);
+	}
+	release_changes(&l);
+	return r;
+}
+
+int64_t cn_before_epoch(const struct cn_run *run)
+{
+	int64_t epoch = 0;
+
+	for (size_t i = 0; i < run->n; i++)
+		epoch = MAX(epoch, run->drains[i].journal.before_epoch);
+	return epoch;
+}
+
+int64_t cn_pg_change_epoch(const struct cn_run *run, struct cn_pgid id)
+{
+	char pgid[CN_PGID_STRLEN];
+	int64_t epoch = 0;
+
+	cn_pgid_format(id, pgid);
+	for (size_t i = 0; i < run->n; i++) {
+		const struct cn_journal *j = &run->drains[i].journal;
+
+		epoch = MAX(epoch, j->change_epoch);
+		if (json_is_object(json_object_get(json_object_get(j->upmaps, pgid), "ours")))
+			epoch = MAX(epoch, j->pin_epoch);
+	}
+	return epoch;
+}
