@@ -117,6 +117,7 @@ static int walk_members(struct walk *w, const char *key, element_fn fn, void *ar
 			return cut_short(err);
 		if (strcmp(json_string_value(name), key) == 0 && next_is(w, '[')) {
 			r = walk_elements(w, fn, arg, err);
+			json_object_set_new(rest, key, json_array());
 		} else {
 			value = next_value(w, err);
 			r = value ? json_object_set_new(rest, json_string_value(name), value) : -EBADMSG;
@@ -133,12 +134,14 @@ int cn_json_each(const char *text, size_t len, const char *key, element_fn fn, v
 	struct walk w = {.text = text, .len = len};
 	int r;
 
-	if (next_is(&w, '['))
+	if (next_is(&w, '[')) {
 		r = walk_elements(&w, fn, arg, err);
-	else if (next_is(&w, '{'))
+		json_object_set_new(rest, key, json_array());
+	} else if (next_is(&w, '{')) {
 		r = walk_members(&w, key, fn, arg, rest, err);
-	else
+	} else {
 		r = cn_error_set(err, CN_FAILED, EBADMSG, len ? "reply is neither an array nor an object" : "empty reply");
+	}
 	free(w.repaired);
 	if (r == 0)
 		*ret_rest = TAKE_PTR(rest);

@@ -141,12 +141,26 @@ void cn_strv_release(struct cn_strv *l)
 	*l = (struct cn_strv){};
 }
 
+/* Where the id is, or would stand. */
+static size_t ids_at(const struct cn_ids *l, int id)
+{
+	size_t lo = 0, hi = l->n;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (l->v[mid] < id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 void cn_ids_add(struct cn_ids *l, int id)
 {
-	size_t at = 0;
+	size_t at = ids_at(l, id);
 
-	while (at < l->n && l->v[at] < id)
-		at++;
 	if (at < l->n && l->v[at] == id)
 		return;
 	cn_grow(&l->v, &l->cap, l->n, sizeof(*l->v));
@@ -157,19 +171,9 @@ void cn_ids_add(struct cn_ids *l, int id)
 
 bool cn_ids_has(const struct cn_ids *l, int id)
 {
-	size_t lo = 0, hi = l->n;
+	size_t at = ids_at(l, id);
 
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (l->v[mid] == id)
-			return true;
-		if (l->v[mid] < id)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return false;
+	return at < l->n && l->v[at] == id;
 }
 
 char *cn_ids_format(const struct cn_ids *l, const char *prefix, const char *sep)

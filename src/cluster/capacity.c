@@ -141,19 +141,23 @@ int cn_crush_capacity(const struct cn_crush *m, const struct cn_osdmap *osds, in
 	return sum;
 }
 
+static bool is_below(const struct cn_crush *m, int bucket_id, int osd)
+{
+	const struct cn_bucket *b = cn_crush_bucket_by_id(m, bucket_id);
+
+	for (size_t k = 0; b && k < b->n_items; k++)
+		if (b->items[k].id == osd || (b->items[k].id < 0 && is_below(m, b->items[k].id, osd)))
+			return true;
+	return false;
+}
+
 bool cn_crush_rule_reaches(const struct cn_crush *m, int rule, int osd)
 {
 	json_t *step;
 	size_t i;
 
-	json_array_foreach (cn_json_arr(find_rule(m, rule), "steps"), i, step) {
-		_cleanup_(cn_ids_release) struct cn_ids below = {};
-
-		if (strcmp(cn_json_str(step, "op", ""), "take") != 0)
-			continue;
-		cn_crush_osds_below(m, (int)cn_json_int(step, "item", 0), &below);
-		if (cn_ids_has(&below, osd))
+	json_array_foreach (cn_json_arr(find_rule(m, rule), "steps"), i, step)
+		if (strcmp(cn_json_str(step, "op", ""), "take") == 0 && is_below(m, (int)cn_json_int(step, "item", 0), osd))
 			return true;
-	}
 	return false;
 }

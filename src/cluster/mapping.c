@@ -106,7 +106,9 @@ int cn_mapping_get(struct cn_cluster *c, const struct cn_osdmap *m, struct cn_ma
 	size_t len;
 	int r;
 
-	r = cn_command_raw(c, CN_MGR, NULL, TAKE_PTR(cmd), &reply, &len, err);
+	r = cn_command_raw(c, CN_MGR, NULL,
+			   json_pack("{ss,s[s],ss}", "prefix", "pg dump", "dumpcontents", "pgs_brief", "format", "json"), &reply,
+			   &len, err);
 	if (r < 0)
 		return r;
 	cn_mapping_init(&mp, m, false);
@@ -115,6 +117,8 @@ int cn_mapping_get(struct cn_cluster *c, const struct cn_osdmap *m, struct cn_ma
 		return cn_error_wrap(err, "'pg dump'");
 	if (!cn_json_bool(rest, "pg_ready", true))
 		return cn_error_set(err, CN_FAILED, EAGAIN, "the manager has no statistics of the placement groups yet");
+	if (!json_object_get(rest, "pg_stats"))
+		return cn_error_set(err, CN_FAILED, EBADMSG, "'pg dump': no PGs in the reply");
 	*ret = mp;
 	mp = (struct cn_mapping){};
 	return 0;

@@ -27,25 +27,43 @@ static int osd_cmp(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-static void read_osds(const json_t *reply, struct cn_osdmap *m)
+/* The OSDs are read one by one: most of the reply is theirs, 1.1 kB each. */
+struct reading {
+	struct cn_osdmap *m;
+	size_t cap;
+};
+
+static int read_osd(void *arg, const json_t *j, struct cn_error *err _unused_)
 {
-	json_t *osds = cn_json_arr(reply, "osds"), *j;
-	size_t i;
+	struct reading *rd = arg;
+	struct cn_osd *o;
 
-	m->osds = cn_calloc(json_array_size(osds), sizeof(*m->osds));
-	json_array_foreach (osds, i, j) {
-		struct cn_osd *o = &m->osds[m->n_osds++];
+	cn_grow(&rd->m->osds, &rd->cap, rd->m->n_osds, sizeof(*rd->m->osds));
+	o = &rd->m->osds[rd->m->n_osds++];
+	*o = (struct cn_osd){.id = (int)cn_json_int(j, "osd", -1)};
+	snprintf(o->uuid, sizeof(o->uuid), "%s", cn_json_str(j, "uuid", ""));
+	o->up = cn_json_bool(j, "up", false);
+	o->in = cn_json_bool(j, "in", false);
+	o->reweight = (uint32_t)lround(cn_json_real(j, "weight", 0) * CN_WEIGHT_ONE);
+	o->address = read_address(j, "public_addrs", "public_addr");
+	o->cluster_address = read_address(j, "cluster_addrs", "cluster_addr");
+	o->up_from = cn_json_int(j, "up_from", 0);
+	return 0;
+}
 
-		o->id = (int)cn_json_int(j, "osd", -1);
-		snprintf(o->uuid, sizeof(o->uuid), "%s", cn_json_str(j, "uuid", ""));
-		o->up = cn_json_bool(j, "up", false);
-		o->in = cn_json_bool(j, "in", false);
-		o->reweight = (uint32_t)lround(cn_json_real(j, "weight", 0) * CN_WEIGHT_ONE);
-		o->address = read_address(j, "public_addrs", "public_addr");
-		o->cluster_address = read_address(j, "cluster_addrs", "cluster_addr");
-		o->up_from = cn_json_int(j, "up_from", 0);
-	}
-	qsort(m->osds, m->n_osds, sizeof(*m->osds), osd_cmp);
+static int read_osds(const char *reply, size_t len, struct cn_osdmap *m, json_t **ret_rest, struct cn_error *err)
+{
+	struct reading rd = {.m = m};
+	int r = cn_json_each(reply, len, "osds", read_osd, &rd, ret_rest, err);
+
+	if (r < 0)
+		return cn_error_wrap(err, "'osd dump'");
+	m->epoch = cn_json_int(*ret_rest, "epoch", 0);
+	if (m->epoch <= 0 || !json_is_array(json_object_get(*ret_rest, "osds")))
+		return cn_error_set(err, CN_FAILED, EBADMSG, "'osd dump': no OSD map in the reply");
+	if (m->n_osds)
+		qsort(m->osds, m->n_osds, sizeof(*m->osds), osd_cmp);
+	return 0;
 }
 
 static int pool_cmp(const void *a, const void *b)
@@ -91,22 +109,21 @@ static json_t *keep(const json_t *reply, const char *key)
 static int get(struct cn_cluster *c, json_t *cmd, struct cn_osdmap *ret, struct cn_error *err)
 {
 	_cleanup_json_ json_t *reply = NULL;
+	_cleanup_free_ char *text = NULL;
 	struct cn_osdmap m = {};
+	size_t len;
 	int r;
 
-	r = cn_command(c, CN_MON, NULL, cmd, &reply, err);
-	if (r < 0)
-		return r;
-	m.epoch = cn_json_int(reply, "epoch", 0);
-	if (m.epoch <= 0 || !json_is_array(json_object_get(reply, "osds")))
-		return cn_error_set(err, CN_FAILED, EBADMSG, "'osd dump': no OSD map in the reply");
-	snprintf(m.fsid, sizeof(m.fsid), "%s", cn_json_str(reply, "fsid", ""));
-	read_osds(reply, &m);
-	r = read_pools(reply, &m, err);
+	r = cn_command_raw(c, CN_MON, NULL, cmd, &text, &len, err);
+	if (r == 0)
+		r = read_osds(text, len, &m, &reply, err);
+	if (r == 0)
+		r = read_pools(reply, &m, err);
 	if (r < 0) {
 		cn_osdmap_release(&m);
 		return r;
 	}
+	snprintf(m.fsid, sizeof(m.fsid), "%s", cn_json_str(reply, "fsid", ""));
 	cn_strv_split(&m.flags, cn_json_str(reply, "flags", ""), ",");
 	m.pg_temp = keep(reply, "pg_temp");
 	m.pg_upmap = keep(reply, "pg_upmap");

@@ -173,29 +173,37 @@ static bool read_stats(const json_t *j, struct cn_pg *pg)
 	return true;
 }
 
+static int add_pg(void *arg, const json_t *j, struct cn_error *err)
+{
+	struct cn_pgs *pgs = arg;
+	struct cn_pg pg;
+
+	if (!read_stats(j, &pg))
+		return cn_error_set(err, CN_FAILED, EBADMSG, "the manager names a placement group that cannot be read");
+	cn_grow(&pgs->v, &pgs->cap, pgs->n, sizeof(*pgs->v));
+	pgs->v[pgs->n++] = pg;
+	return 0;
+}
+
 /* Through 15 the reply of pg ls may be a bare array; later {"pg_ready": bool, "pg_stats": [...]}. Not ready: the mgr has just
  * started and does not know; an empty answer must never be read as "no PGs". */
-static int list(struct cn_cluster *c, json_t *cmd, struct cn_pgs *pgs, struct cn_error *err)
+static int list(struct cn_cluster *c, json_t *cmd_stolen, struct cn_pgs *pgs, struct cn_error *err)
 {
-	_cleanup_json_ json_t *reply = NULL;
-	json_t *stats, *j;
-	size_t i;
+	_cleanup_json_ json_t *cmd = cmd_stolen, *rest = NULL;
+	_cleanup_free_ char *reply = NULL;
+	size_t len;
 	int r;
 
-	r = cn_command(c, CN_MGR, NULL, cmd, &reply, err);
+	r = cn_command_raw(c, CN_MGR, NULL, json_incref(cmd), &reply, &len, err);
 	if (r < 0)
 		return r;
-	if (!cn_json_bool(reply, "pg_ready", true))
+	r = cn_json_each(reply, len, "pg_stats", add_pg, pgs, &rest, err);
+	if (r < 0)
+		return cn_error_wrap(err, "'%s'", cn_json_str(cmd, "prefix", "?"));
+	if (!cn_json_bool(rest, "pg_ready", true))
 		return cn_error_set(err, CN_FAILED, EAGAIN, "the manager has no statistics of the placement groups yet");
-	stats = json_is_array(reply) ? reply : cn_json_arr(reply, "pg_stats");
-	json_array_foreach (stats, i, j) {
-		struct cn_pg pg;
-
-		if (!read_stats(j, &pg))
-			return cn_error_set(err, CN_FAILED, EBADMSG, "the manager names a placement group that cannot be read");
-		cn_grow(&pgs->v, &pgs->cap, pgs->n, sizeof(*pgs->v));
-		pgs->v[pgs->n++] = pg;
-	}
+	if (!json_object_get(rest, "pg_stats"))
+		return cn_error_set(err, CN_FAILED, EBADMSG, "'%s': no PGs in the reply", cn_json_str(cmd, "prefix", "?"));
 	cn_pgs_sort(pgs);
 	return 0;
 }

@@ -16,9 +16,10 @@ static inline void cn_json_decrefp(json_t **j)
 json_t *cn_json_parse(const char *text, size_t len, struct cn_error *err);
 
 /* Calls fn for each element of an array and holds one of them at a time: a reply on 300,000 PGs as one tree takes a gigabyte. The
- * array is the whole text or the member `key` of an object; what else the object has is put into *ret_rest (new reference, also
- * when the text is an array). The first error of fn (< 0, with err set) ends it and is returned; -EBADMSG when the text is no
- * such JSON. Bytes are forgiven as cn_json_parse() does. On an error *ret_rest is untouched, and fn may have been called. */
+ * array is the whole text or the member `key` of an object; what else the object has is put into *ret_rest (new reference), and
+ * an empty array in the place of the one that was walked. The first error of fn (< 0, with err set) ends it and is returned;
+ * -EBADMSG when the text is no such JSON. Bytes are forgiven as cn_json_parse() does. On an error *ret_rest is untouched, and fn
+ * may have been called. */
 int cn_json_each(const char *text, size_t len, const char *key, int (*fn)(void *arg, const json_t *element, struct cn_error *err),
 		 void *arg, json_t **ret_rest, struct cn_error *err);
 

@@ -65,9 +65,15 @@ struct cn_bucket {
 };
 
 struct cn_crush {
-	struct cn_bucket *buckets;
+	struct cn_bucket *buckets; /* by id, -1 first */
 	size_t n_buckets;
-	json_t *devices, *rules, *choose_args; /* as Ceph prints them */
+	json_t *rules, *choose_args; /* as Ceph prints them */
+	struct {
+		struct cn_crush_place *places;   /* of every item, by item; an item in two buckets: the first of them first */
+		const struct cn_bucket **names;  /* by name, without shadows */
+		struct cn_device_class *classes; /* by OSD */
+		size_t n_places, n_names, n_classes;
+	} index; /* of the look-ups below */
 };
 
 int cn_crush_get(struct cn_cluster *c, struct cn_crush *ret, struct cn_error *err); /* `osd crush dump`, live */
