@@ -24,6 +24,7 @@
 #define LIMIT_MS 60000
 
 struct tool {
+	bool brief; /* one set of each PG is all there is to know */
 	struct cn_mapping *to;
 	pid_t pid;
 	int out, err; /* our ends of its stdout and stderr; -1 at their end */
@@ -81,7 +82,7 @@ int cn_osdmap_file(struct cn_cluster *c, int64_t epoch, int *ret_fd, struct cn_e
 }
 
 /* "[8,2147483647]" behind the label; a hole may be called NONE. */
-static bool read_set(const char **s, const char *label, int *set, int size)
+static bool read_set(const char **s, const char *label, char behind, int *set, int size)
 {
 	size_t len = strlen(label);
 	int n = 0;
@@ -104,13 +105,24 @@ static bool read_set(const char **s, const char *label, int *set, int size)
 	}
 	while (n < size)
 		set[n++] = CN_CRUSH_NONE;
-	*s += strcspn(*s, ")"); /* the primary */
-	return *(*s)++ == ')';
+	*s = strchr(*s, behind);
+	return *s && (*s)++;
 }
 
-/* 1.0 raw ([8,3], p8) up ([8,3], p8) acting ([8,3], p8) */
-static bool read_pg(struct cn_mapping *to, const char *s)
+/* Without upmaps, pg_temp and OSDs that are down raw, up and acting are the same, and the tool need not work out CRUSH twice. */
+static bool is_plain(const struct cn_osdmap *m)
 {
+	for (size_t i = 0; i < m->n_osds; i++)
+		if (!m->osds[i].up)
+			return false;
+	return m->n_osds && json_is_array(m->pg_upmap) && json_is_array(m->pg_upmap_items) && json_is_array(m->pg_temp) &&
+	       json_array_size(m->pg_upmap) + json_array_size(m->pg_upmap_items) + json_array_size(m->pg_temp) == 0;
+}
+
+/* 1.0 raw ([8,3], p8) up ([8,3], p8) acting ([8,3], p8), or in brief 1.0 [8,3] 8 */
+static bool read_pg(const struct tool *t, const char *s)
+{
+	struct cn_mapping *to = t->to;
 	const struct cn_mapped_pool *pool;
 	unsigned long seed;
 	size_t at;
@@ -124,8 +136,15 @@ static bool read_pg(struct cn_mapping *to, const char *s)
 		return false;
 	s = end;
 	at = seed * (size_t)pool->size;
-	return read_set(&s, "raw ([", pool->raw + at, pool->size) && read_set(&s, "up ([", pool->up + at, pool->size) &&
-	       read_set(&s, "acting ([", pool->acting + at, pool->size);
+	if (t->brief) {
+		bool good = read_set(&s, "[", '\t', pool->raw + at, pool->size);
+
+		memcpy(pool->up + at, pool->raw + at, (size_t)pool->size * sizeof(*pool->up));
+		memcpy(pool->acting + at, pool->raw + at, (size_t)pool->size * sizeof(*pool->up));
+		return good;
+	}
+	return read_set(&s, "raw ([", ')', pool->raw + at, pool->size) && read_set(&s, "up ([", ')', pool->up + at, pool->size) &&
+	       read_set(&s, "acting ([", ')', pool->acting + at, pool->size);
 }
 
 /* Lines of PGs begin with a digit and no others do: headings before them, a table of OSDs behind. */
@@ -133,7 +152,7 @@ static int read_line(struct tool *t, const char *line, struct cn_error *err)
 {
 	_cleanup_free_ char *shown = NULL, *safe = NULL;
 
-	if (!isdigit((unsigned char)*line) || read_pg(t->to, line))
+	if (!isdigit((unsigned char)*line) || read_pg(t, line))
 		return 0;
 	shown = cn_strndup(line, MIN(strlen(line), (size_t)80));
 	safe = cn_text_safe(shown);
@@ -292,7 +311,7 @@ static int start(struct tool *t, int map_fd, const struct cn_ids *zero, struct c
 	char *argv[] = {
 		(char[]){TOOL},
 		(char[]){MAP_PATH},
-		(char[]){"--test-map-pgs-dump-all"},
+		t->brief ? (char[]){"--test-map-pgs-dump"} : (char[]){"--test-map-pgs-dump-all"},
 		weights ? (char[]){"--adjust-crush-weight"} : NULL,
 		weights,
 		NULL,
@@ -328,14 +347,15 @@ static int finish(struct tool *t, bool kill_it)
 	return status;
 }
 
-int cn_maptool_map(int map_fd, const struct cn_osdmap *m, const struct cn_ids *zero, struct cn_mapping *ret, struct cn_error *err)
+static int map_all(int map_fd, const struct cn_osdmap *m, const struct cn_ids *zero, bool brief, struct cn_mapping *ret,
+		   struct cn_error *err)
 {
 	_cleanup_(cn_mapping_release) struct cn_mapping mp = {};
 	struct tool *t = cn_calloc(1, sizeof(*t));
 	int r, status;
 
 	cn_mapping_init(&mp, m, true);
-	*t = (struct tool){.to = &mp, .out = -1, .err = -1};
+	*t = (struct tool){.brief = brief, .to = &mp, .out = -1, .err = -1};
 	r = start(t, map_fd, zero, err);
 	if (r == 0) {
 		r = follow(t, err);
@@ -353,4 +373,15 @@ int cn_maptool_map(int map_fd, const struct cn_osdmap *m, const struct cn_ids *z
 	*ret = mp;
 	mp = (struct cn_mapping){};
 	return 0;
+}
+
+int cn_maptool_map(int map_fd, const struct cn_osdmap *m, const struct cn_ids *zero, struct cn_mapping *ret, struct cn_error *err)
+{
+	return map_all(map_fd, m, zero, false, ret, err);
+}
+
+int cn_maptool_map_same(int map_fd, const struct cn_osdmap *m, const struct cn_ids *zero, struct cn_mapping *ret,
+			struct cn_error *err)
+{
+	return map_all(map_fd, m, zero, is_plain(m), ret, err);
 }

@@ -49,9 +49,10 @@ static void read_one(void *arg, size_t i)
 	const struct cn_foresee *in = rd->in;
 
 	if (i == 0)
-		cn_maptool_map(rd->fd_after, in->osdmap, in->before ? NULL : in->leaving, &rd->after, &rd->errors[0]);
+		cn_maptool_map_same(rd->fd_after, in->osdmap, in->before ? NULL : in->leaving, &rd->after, &rd->errors[0]);
 	else if (i == 1)
-		cn_maptool_map(rd->fd_before, in->osdmap, NULL, &rd->before, &rd->errors[1]);
+		(in->before ? cn_maptool_map : cn_maptool_map_same)(rd->fd_before, in->osdmap, NULL, &rd->before,
+								    &rd->errors[1]);
 	else
 		cn_mapping_get(in->c, in->osdmap, &rd->live, &rd->errors[2]);
 }

@@ -341,6 +341,46 @@ static void test_maptool_real(void **state _unused_)
 	cn_mapping_release(&without);
 }
 
+/* The brief form says the same, and is used only where it can. */
+static void test_maptool_brief(void **state _unused_)
+{
+	struct cn_osd osds[] = {{.id = 0, .up = true}, {.id = 1, .up = true}};
+	struct cn_osdmap m = {.pools = pools, .n_pools = 1, .osds = osds, .n_osds = 2};
+	int fd = open("data/maptool-ec.bin", O_RDONLY | O_CLOEXEC);
+	struct cn_mapping full = {}, brief = {};
+	struct cn_error e = {};
+
+	m.pg_temp = json_array();
+	m.pg_upmap = json_array();
+	m.pg_upmap_items = json_array();
+	setenv("PATH", old_path, 1);
+	assert_int_equal(cn_maptool_map(fd, &m, NULL, &full, NULL), 0);
+	assert_int_equal(cn_maptool_map_same(fd, &m, NULL, &brief, NULL), 0);
+	assert_memory_equal(full.pools[0].raw, brief.pools[0].raw, 24 * 4 * sizeof(int));
+	assert_memory_equal(full.pools[0].up, brief.pools[0].up, 24 * 4 * sizeof(int));
+	assert_memory_equal(full.pools[0].acting, brief.pools[0].acting, 24 * 4 * sizeof(int));
+	cn_mapping_release(&full);
+	cn_mapping_release(&brief);
+	stub("echo \"$*\" >&2; exit 1");
+	assert_int_equal(cn_maptool_map_same(fd, &m, NULL, &brief, &e), -EPROTO);
+	assert_error(&e, CN_FAILED, "--test-map-pgs-dump");
+	osds[1].up = false;
+	assert_int_equal(cn_maptool_map_same(fd, &m, NULL, &brief, &e), -EPROTO);
+	assert_error(&e, CN_FAILED, "--test-map-pgs-dump-all");
+	osds[1].up = true;
+	json_array_append_new(m.pg_upmap_items, json_object());
+	assert_int_equal(cn_maptool_map_same(fd, &m, NULL, &brief, &e), -EPROTO);
+	assert_error(&e, CN_FAILED, "--test-map-pgs-dump-all");
+	stub("cat data/maptool-ec.txt; echo '1.0\t[5,2'");
+	json_array_clear(m.pg_upmap_items);
+	assert_int_equal(cn_maptool_map_same(fd, &m, NULL, &brief, &e), -EPROTO);
+	assert_error(&e, CN_FAILED, "not understood: 1.0 raw");
+	json_decref(m.pg_temp);
+	json_decref(m.pg_upmap);
+	json_decref(m.pg_upmap_items);
+	close(fd);
+}
+
 /* OSDs that do not exist: every set is empty. */
 static void test_maptool_real_simple(void **state _unused_)
 {
@@ -392,6 +432,7 @@ int main(void)
 		cmocka_unit_test(test_maptool_how_it_is_called),
 		cmocka_unit_test(test_maptool_interrupted),
 		cmocka_unit_test(test_maptool_real),
+		cmocka_unit_test(test_maptool_brief),
 		cmocka_unit_test(test_maptool_real_simple),
 	};
 

@@ -36,7 +36,12 @@ int cn_osdmap_file(struct cn_cluster *c, int64_t epoch, int *ret_fd, struct cn_e
 
 /* osdmaptool (of ceph-base) works out raw, up and acting of every PG in that map, with the CRUSH weights of `zero` (may be NULL)
  * set to 0. m: the same map, for the pools. -ENOENT: there is no osdmaptool; -EPROTO: it failed or said what cannot be
- * understood, with its own words. Blocks for as long as it computes (3 s for 300,000 PGs); a signal ends it. Contacts no cluster.
+ * understood, with its own words. Blocks for as long as it computes (25 us a PG on 12,000 OSDs); a signal ends it. Contacts no
+ * cluster.
  */
 int cn_maptool_map(int map_fd, const struct cn_osdmap *m, const struct cn_ids *zero, struct cn_mapping *ret,
 		   struct cn_error *err);
+/* The same for an `m` that is this very map, read at this epoch: in half the time where it has no upmaps, no pg_temp and no OSD
+ * that is down, as all three sets are then one. (Of raw the order is up's.) */
+int cn_maptool_map_same(int map_fd, const struct cn_osdmap *m, const struct cn_ids *zero, struct cn_mapping *ret,
+			struct cn_error *err);
