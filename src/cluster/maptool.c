@@ -22,6 +22,8 @@
 #define MAP_FD 3 /* the map's number in the tool */
 #define MAP_PATH "/proc/self/fd/3"
 #define LIMIT_MS 60000
+#define REST_MS 10
+#define PIPE_SIZE 262144 /* holds what the tool says while we rest */
 
 struct tool {
 	bool brief; /* one set of each PG is all there is to know */
@@ -29,7 +31,8 @@ struct tool {
 	pid_t pid;
 	int out, err; /* our ends of its stdout and stderr; -1 at their end */
 	char buf[65536];
-	size_t len; /* of the line that has begun in buf */
+	size_t len;      /* of the line that has begun in buf */
+	bool had_it_all; /* the last read left nothing in the pipe */
 	char words[4096];
 	size_t n_words; /* what it said on stderr, the beginning of it */
 };
@@ -162,7 +165,8 @@ static int read_line(struct tool *t, const char *line, struct cn_error *err)
 /* A last line without an end is of a tool that died; its exit status says more. */
 static int take_output(struct tool *t, struct cn_error *err)
 {
-	ssize_t n = read(t->out, t->buf + t->len, sizeof(t->buf) - t->len);
+	size_t room = sizeof(t->buf) - t->len;
+	ssize_t n = read(t->out, t->buf + t->len, room);
 	char *line = t->buf, *end;
 	int r;
 
@@ -170,6 +174,7 @@ static int take_output(struct tool *t, struct cn_error *err)
 		return errno == EINTR ? 0 : cn_error_set(err, CN_FAILED, errno, TOOL ": %s", strerror(errno));
 	if (n == 0)
 		closep(&t->out);
+	t->had_it_all = n > 0 && (size_t)n < room;
 	t->len += (size_t)n;
 	while ((end = memchr(line, '\n', t->len))) {
 		*end = '\0';
@@ -221,6 +226,9 @@ static int follow(struct tool *t, struct cn_error *err)
 			take_words(t);
 		if (p[0].revents)
 			r = take_output(t, err);
+		/* the tool flushes every line: to be woken for each costs both sides more than all the rest */
+		if (r == 0 && t->had_it_all)
+			poll(&p[2], 1, REST_MS);
 	}
 	return r;
 }
@@ -323,6 +331,7 @@ static int start(struct tool *t, int map_fd, const struct cn_ids *zero, struct c
 		return cn_error_set(err, CN_FAILED, errno, TOOL ": %s", strerror(errno));
 	t->out = p[0];
 	out = p[1];
+	fcntl(out, F_SETPIPE_SZ, PIPE_SIZE); /* or as large as it is */
 	if (pipe2(p, O_CLOEXEC) < 0)
 		return cn_error_set(err, CN_FAILED, errno, TOOL ": %s", strerror(errno));
 	t->err = p[0];
