@@ -59,7 +59,9 @@ void cn_plan_judge_mapping(const struct cn_forecast *f, const struct cn_osdmap *
 
 static const struct cn_osd_usage *usage_of(const struct cn_osd_usages *u, int osd)
 {
-	for (size_t i = 0; i < u->n; i++) /* in the order of their ids, mostly */
+	if ((size_t)osd < u->n && u->v[osd].id == osd) /* they come by id, and rarely is one missing */
+		return &u->v[osd];
+	for (size_t i = 0; i < u->n; i++)
 		if (u->v[i].id == osd)
 			return &u->v[i];
 	return NULL;
