@@ -206,18 +206,33 @@ static int reweight_after_out(struct cn_run *run, struct cn_error *err)
 	return r;
 }
 
+#define RATE_MS 5000 /* what moves in less says nothing of the cluster's speed */
+
+/* The wait, and what the next plan will go by. */
+static int timed_wait(struct cn_run *run, struct cn_error *err)
+{
+	int64_t start = cn_clock_boot_ms(run->clock), before = cn_run_bytes_moved(run), ms;
+	int r = cn_step_wait(run, err);
+
+	ms = cn_clock_boot_ms(run->clock) - start;
+	for (size_t i = 0; i < run->n && r == 0 && ms >= RATE_MS; i++)
+		run->drains[i].journal.rate = (cn_run_bytes_moved(run) - before) * 1000 / ms;
+	return r;
+}
+
 static int wait_and_prove(struct cn_run *run, struct cn_error *err)
 {
 	enum cn_phase phase = cn_run_phase(run);
 	int r = 0;
 
 	if (phase < CN_PHASE_STOP) {
-		r = cn_step_wait(run, err);
+		r = timed_wait(run, err);
 		if (r == 0 && run->method_out) {
+			run->bytes_moved_before = cn_run_bytes_moved(run);
 			run->bytes_left = run->bytes_total;
 			r = reweight_after_out(run, err);
 			if (r == 0)
-				r = cn_step_wait(run, err);
+				r = timed_wait(run, err);
 		}
 	}
 	return r < 0 ? r : cn_step_prove(run, phase < CN_PHASE_STOP, err);

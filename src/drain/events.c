@@ -71,6 +71,17 @@ static const char *outcome_of(const struct cn_error *err)
 	}
 }
 
+int64_t cn_run_bytes_moved(const struct cn_run *run)
+{
+	int64_t done = run->bytes_total - run->bytes_left, beside = 0;
+
+	for (size_t i = 0; i < run->n; i++)
+		beside += run->drains[i].journal.bytes_beside;
+	if (run->bytes_total > 0)
+		done += (int64_t)((double)beside * (double)done / (double)run->bytes_total);
+	return done + run->bytes_moved_before;
+}
+
 static void emit_result_locked(struct cn_run *run, const char *outcome, int exit, const char *reason)
 {
 	json_t *osds = json_array();
@@ -81,7 +92,7 @@ static void emit_result_locked(struct cn_run *run, const char *outcome, int exit
 	emit_locked(run, "result",
 		    json_pack("{ss,so,sI,sI,si,so}", "outcome", outcome, "osds", osds, "seconds",
 			      (json_int_t)((cn_clock_boot_ms(run->clock) - run->started_ms) / 1000), "bytes_moved",
-			      (json_int_t)(run->bytes_total - run->bytes_left), "exit", exit, "reason", cn_json_string(reason)));
+			      (json_int_t)cn_run_bytes_moved(run), "exit", exit, "reason", cn_json_string(reason)));
 	run->result_emitted = true;
 }
 

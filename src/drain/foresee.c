@@ -51,8 +51,7 @@ static void read_one(void *arg, size_t i)
 	if (i == 0)
 		cn_maptool_map_same(rd->fd_after, in->osdmap, in->before ? NULL : in->leaving, &rd->after, &rd->errors[0]);
 	else if (i == 1)
-		(in->before ? cn_maptool_map : cn_maptool_map_same)(rd->fd_before, in->osdmap, NULL, &rd->before,
-								    &rd->errors[1]);
+		(in->before ? cn_maptool_map : cn_maptool_map_same)(rd->fd_before, in->osdmap, NULL, &rd->before, &rd->errors[1]);
 	else
 		cn_mapping_get(in->c, in->osdmap, &rd->live, &rd->errors[2]);
 }

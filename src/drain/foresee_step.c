@@ -124,6 +124,15 @@ static json_t *told(const struct cn_foresight *fs)
 			 (json_int_t)f->bytes_minimum, "pins", (json_int_t)fs->pins.n);
 }
 
+/* What moves beside the node's own shards; in the first journal, for nobody knows whose doing it is. */
+static void note_beside(struct cn_run *run, const struct cn_foresight *fs)
+{
+	const struct cn_forecast *f = cn_foresight_result(fs);
+
+	if (!fs->why_not)
+		run->drains[0].journal.bytes_beside = MAX(f->bytes_to_move - f->bytes_minimum, 0);
+}
+
 int cn_step_forecast(struct cn_run *run, struct cn_error *err)
 {
 	struct cn_plan verdict = {.method = CN_METHOD_CRUSH};
@@ -140,8 +149,10 @@ int cn_step_forecast(struct cn_run *run, struct cn_error *err)
 	if (r == 0 && run->foresight.why_not && run->plan->exact)
 		cn_run_warning(run, "the forecast is no more than a bound now, and there will be no pins: %s",
 			       run->foresight.why_not);
-	if (r == 0)
+	if (r == 0) {
+		note_beside(run, &run->foresight);
 		cn_step_end(run, "forecast", told(&run->foresight));
+	}
 	cn_plan_release(&verdict);
 	return r;
 }
@@ -167,6 +178,8 @@ int cn_step_pin(struct cn_run *run, struct cn_error *err)
 		r = cn_plan_verdict(&verdict, err);
 	if (r == 0) {
 		json_t *fields = told(&after);
+
+		note_beside(run, &after);
 
 		json_object_set_new(fields, "pins", json_integer((json_int_t)kept));
 		cn_step_end(run, "pin", fields);

@@ -173,6 +173,7 @@ json_t *cn_journal_json(const struct cn_journal *j)
 	json_object_set_new(b, "spec", cn_json_string(j->spec));
 	json_object_set_new(b, "osds", osds_json(j));
 	json_object_set_new(b, "last_error", cn_json_string(j->last_error));
+	json_object_set_new(b, "rate", json_integer(j->rate));
 	if (cn_journal_is_tombstone(j)) /* enough to answer the same command again */
 		return b;
 	json_object_set_new(b, "released", json_boolean(j->released));
@@ -183,6 +184,7 @@ json_t *cn_journal_json(const struct cn_journal *j)
 	json_object_set_new(b, "pgs", pgs_json(j));
 	json_object_set_new(b, "pools", pools_json(j));
 	json_object_set_new(b, "bytes_total", json_integer(j->bytes_total));
+	json_object_set_new(b, "bytes_beside", json_integer(j->bytes_beside));
 	json_object_set_new(b, "before_epoch", json_integer(j->before_epoch));
 	json_object_set_new(b, "change_epoch", json_integer(j->change_epoch));
 	json_object_set_new(b, "pin_epoch", json_integer(j->pin_epoch));
@@ -275,6 +277,8 @@ int cn_journal_read(const json_t *body, struct cn_journal *ret, struct cn_error 
 	read_osds(cn_json_arr(body, "osds"), &j);
 	j.weight_sets = json_incref(cn_json_obj(body, "weight_sets"));
 	j.bytes_total = cn_json_int(body, "bytes_total", 0);
+	j.bytes_beside = cn_json_int(body, "bytes_beside", 0);
+	j.rate = cn_json_int(body, "rate", 0);
 	j.before_epoch = cn_json_int(body, "before_epoch", 0);
 	j.change_epoch = cn_json_int(body, "change_epoch", 0);
 	j.pin_epoch = cn_json_int(body, "pin_epoch", 0);

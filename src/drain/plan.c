@@ -220,6 +220,20 @@ static void check_fill(struct maker *mk)
 			     p->fullest_after * 100);
 }
 
+static void find_rate(struct maker *mk)
+{
+	int64_t latest = 0;
+
+	for (size_t i = 0; i < mk->journals->n; i++) {
+		const struct cn_journal *j = &mk->journals->v[i];
+
+		if (j->rate <= 0 || j->updated_ms < latest)
+			continue;
+		latest = j->updated_ms;
+		mk->plan->rate = j->rate;
+	}
+}
+
 static void note_neighbours(struct maker *mk)
 {
 	for (size_t n = 0; n < mk->inv->n_nodes; n++) {
@@ -259,6 +273,7 @@ int cn_plan_make(struct cn_cluster *c, const struct cn_inventory *inv, const str
 		check_pgs(&mk);
 		check_health(&mk);
 		note_neighbours(&mk);
+		find_rate(&mk);
 		r = cn_plan_foresee(c, inv, options, ret, err);
 	}
 	if (r == 0 && !ret->exact)
@@ -340,9 +355,11 @@ json_t *cn_plan_json(const struct cn_plan *p)
 						       p->pools[i].left, "ok", p->pools[i].ok));
 	if (p->fullest_osd >= 0)
 		fullest = json_pack("{si,sf,sf}", "osd", p->fullest_osd, "before", p->fullest_before, "after", p->fullest_after);
-	return json_pack("{so,so,ss,sI,sI,sI,so,so,so,so,so,so}", "osds", cn_json_ids(&p->osds), "hosts", cn_json_strv(&p->hosts),
-			 "method", p->method == CN_METHOD_OUT ? "out" : "crush", "pgs", (json_int_t)p->pgs, "bytes_to_move",
-			 (json_int_t)p->bytes_to_move, "bytes_minimum", (json_int_t)p->bytes_minimum, "pools", pools, "fullest",
-			 fullest, "warnings", cn_json_strv(&p->warnings), "refusals", cn_json_strv(&p->refusals), "forecast",
-			 forecast_json(p), "targets", targets_json(p));
+	return json_pack("{so,so,ss,sI,sI,sI,so,so,so,so,so,so,so,so}", "osds", cn_json_ids(&p->osds), "hosts",
+			 cn_json_strv(&p->hosts), "method", p->method == CN_METHOD_OUT ? "out" : "crush", "pgs",
+			 (json_int_t)p->pgs, "bytes_to_move", (json_int_t)p->bytes_to_move, "bytes_minimum",
+			 (json_int_t)p->bytes_minimum, "pools", pools, "fullest", fullest, "warnings", cn_json_strv(&p->warnings),
+			 "refusals", cn_json_strv(&p->refusals), "forecast", forecast_json(p), "targets", targets_json(p),
+			 "bytes_per_second_seen", p->rate ? json_integer(p->rate) : json_null(), "seconds_estimated",
+			 p->rate ? json_integer(p->bytes_to_move / p->rate + 1) : json_null());
 }

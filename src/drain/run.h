@@ -34,6 +34,7 @@ struct cn_run {
 	struct cn_strv accept;     /* --accept with "existing" resolved at the start */
 	int64_t started_ms;        /* CLOCK_BOOTTIME */
 	int64_t bytes_total, bytes_left, pgs_left;
+	int64_t bytes_moved_before; /* --method out moves twice: what the first time has moved */
 	struct cn_strv leftovers;      /* what the audit found */
 	const struct cn_plan *plan;    /* in the first window: sizes and fill as read last; borrowed */
 	struct cn_foresight foresight; /* of the forecast under hold, for the pins */
@@ -46,6 +47,8 @@ void cn_emit(struct cn_run *run, const char *event, json_t *fields);
 void cn_step_begin(struct cn_run *run, const char *step);
 void cn_step_end(struct cn_run *run, const char *step, json_t *fields);
 void cn_run_warning(struct cn_run *run, const char *fmt, ...) _printf_(2, 3);
+/* Of the node's shards, and in proportion of what the forecast said moves beside them. */
+int64_t cn_run_bytes_moved(const struct cn_run *run);
 /* The last event; exit and outcome come from r and err. outcome: of a success. */
 void cn_emit_result(struct cn_run *run, int r, const struct cn_error *err, const char *outcome);
 /* Puts `now` in the place of a journal of the run and releases the old one; `now` is empty afterwards. */

@@ -209,7 +209,7 @@ int cn_step_wait(struct cn_run *run, struct cn_error *err)
 	r = wait_loop(&w, err);
 	if (r == 0)
 		cn_step_end(run, "wait",
-			    json_pack("{sI,sI}", "bytes_moved", (json_int_t)(run->bytes_total - run->bytes_left), "seconds",
+			    json_pack("{sI,sI}", "bytes_moved", (json_int_t)cn_run_bytes_moved(run), "seconds",
 				      (json_int_t)((cn_clock_boot_ms(run->clock) - start) / 1000)));
 	cn_osdmap_release(&w.m);
 	cn_measure_release(&w.measure);

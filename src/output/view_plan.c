@@ -80,6 +80,18 @@ static char *bytes_fact(const json_t *event)
 	return cn_asprintf("%s, of which %s must move", text, other);
 }
 
+static char *time_fact(const json_t *event)
+{
+	int64_t seconds = cn_json_int(event, "seconds_estimated", -1);
+	_cleanup_free_ char *time = NULL, *rate = NULL;
+
+	if (seconds < 0)
+		return NULL;
+	time = cn_format_duration(seconds);
+	rate = cn_format_bytes(cn_json_int(event, "bytes_per_second_seen", 0));
+	return cn_asprintf("about %s, at the %s/s of the last drain", time, rate);
+}
+
 static char *fullest_fact(const json_t *event)
 {
 	const json_t *f = cn_json_obj(event, "fullest");
@@ -230,6 +242,7 @@ static json_t *plan_facts(const json_t *event)
 	if (pgs >= 0)
 		add_fact(facts, "Placement groups", cn_asprintf("%lld", (long long)pgs));
 	add_fact(facts, "Data to move", bytes_fact(event));
+	add_fact(facts, "Estimated time", time_fact(event));
 	add_fact(facts, "Fullest OSD after", fullest_fact(event));
 	return facts;
 }

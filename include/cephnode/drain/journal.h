@@ -95,6 +95,8 @@ struct cn_journal {
 	struct cn_journal_pool *pools;
 	size_t n_pools;
 	int64_t bytes_total;
+	int64_t bytes_beside; /* that move needlessly along, says the forecast */
+	int64_t rate;         /* bytes a second while it moved; 0: not known. Stays in the tombstone */
 	int64_t before_epoch; /* of the map before the weights were changed, 0: not yet */
 	int64_t change_epoch; /* of the last change of the weights, 0: none yet */
 	int64_t pin_epoch;    /* of the last pin, 0: none */

@@ -35,6 +35,7 @@ struct cn_plan {
 	size_t pins;                    /* upmap entries that the drain would make */
 	struct cn_plan_target *targets; /* by id */
 	size_t n_targets;
+	int64_t rate; /* bytes a second of the last drain here, 0: not known */
 	struct cn_shard_sizes sizes;
 	struct cn_osd_usages usage;
 	struct cn_plan_pool *pools; /* whose rule reaches one of the OSDs */
