@@ -202,7 +202,8 @@ static int list(struct cn_cluster *c, json_t *cmd_stolen, struct cn_pgs *pgs, st
 		return cn_error_wrap(err, "'%s'", cn_json_str(cmd, "prefix", "?"));
 	if (!cn_json_bool(rest, "pg_ready", true))
 		return cn_error_set(err, CN_FAILED, EAGAIN, "the manager has no statistics of the placement groups yet");
-	if (!json_object_get(rest, "pg_stats"))
+	/* of an OSD without PGs the reply is {"pg_ready": true} */
+	if (!json_object_get(rest, "pg_stats") && !json_object_get(rest, "pg_ready"))
 		return cn_error_set(err, CN_FAILED, EBADMSG, "'%s': no PGs in the reply", cn_json_str(cmd, "prefix", "?"));
 	cn_pgs_sort(pgs);
 	return 0;

@@ -154,9 +154,10 @@ static char *value_text(const char *key, const json_t *value)
 	return words.n ? cn_strv_join(&words, ", ") : NULL;
 }
 
+/* Also what only programs ask for: people had it in the plan. */
 static bool is_frame(const char *key)
 {
-	static const char *const frame[] = {"schema", "event", "time", "node", "step", "state"};
+	static const char *const frame[] = {"schema", "event", "time", "node", "step", "state", "exact", "bytes_minimum"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(frame); i++) {
 		if (strcmp(frame[i], key) == 0)

@@ -150,6 +150,10 @@ static void test_ls_of_a_young_manager(void **state _unused_)
 		    "{\"pg_ready\":true,\"pg_stats\":[{\"pgid\":\"nonsense\"}]}", NULL);
 	assert_int_equal(cn_pg_ls_by_osd(c, 3, &pgs, &e), -EBADMSG);
 	assert_error(&e, CN_FAILED, "cannot be read");
+	fake_expect(f, CN_MGR, NULL, "{\"prefix\":\"pg ls-by-osd\",\"osd\":4,\"format\":\"json\"}", 0, "{\"pg_ready\":true}",
+		    NULL); /* as 16.2 says of an OSD without PGs */
+	assert_int_equal(cn_pg_ls_by_osd(c, 4, &pgs, &e), 0);
+	assert_int_equal(pgs.n, 0);
 	cn_pgs_release(&pgs);
 	fake_done(f);
 }
