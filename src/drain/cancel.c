@@ -34,7 +34,7 @@ static int restore(struct cn_run *run, struct cn_strv *foreign, struct cn_error 
 	r = cn_restore_weights(run, false, foreign, err);
 	if (r < 0)
 		return cn_error_wrap(err, "cannot put the CRUSH weights back");
-	r = cn_upmaps_restore(run, foreign, err);
+	r = cn_upmaps_restore(run, false, foreign, err);
 	if (r < 0)
 		return cn_error_wrap(err, "cannot put the upmap entries back");
 	cn_step_end(run, "reweight", NULL);
@@ -48,7 +48,7 @@ static int undo(struct cn_run *run, struct cn_error *err)
 	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {};
 	_cleanup_free_ char *text = NULL;
 	/* of a drain that died between reweight and forecast, the phases of which no save has overwritten yet */
-	int r = run->drains[0].journal.phase < CN_PHASE_PIN ? cn_upmaps_note_cancelled(run, err) : 0;
+	int r = run->drains[0].journal.phase < CN_PHASE_FORECAST ? cn_upmaps_note_cancelled(run, err) : 0;
 
 	if (r == 0)
 		r = cn_save_all(run, CN_PHASE_CANCEL, err);

@@ -139,9 +139,7 @@ int cn_step_forecast(struct cn_run *run, struct cn_error *err)
 	int r;
 
 	cn_step_begin(run, "forecast");
-	r = cn_upmaps_note_cancelled(run, err);
-	if (r == 0)
-		r = cn_save_all(run, CN_PHASE_FORECAST, err);
+	r = cn_save_all(run, CN_PHASE_FORECAST, err);
 	if (r == 0)
 		r = look_ahead(run, run->ctx->options->pin, &verdict, &run->foresight, err);
 	if (r == 0)

@@ -224,6 +224,8 @@ int cn_step_reweight(struct cn_run *run, struct cn_error *err)
 	if (r == 0)
 		r = verify_weights(run, &osds, err);
 	if (r == 0)
+		r = cn_upmaps_note_cancelled(run, err);
+	if (r == 0)
 		r = cn_osdmap_get(run->c, &after, err);
 	/* Repeated after a crash it changes nothing: the epoch of the change stays, for an idle OSD may not hear of later ones
 	 * for long. */
@@ -283,7 +285,7 @@ int cn_undo_hold(struct cn_run *run, struct cn_error *err)
 	if (r == 0)
 		r = cn_restore_weights(run, true, &foreign, err);
 	if (r == 0)
-		r = cn_upmaps_restore(run, &foreign, err);
+		r = cn_upmaps_restore(run, true, &foreign, err);
 	for (size_t i = 0; i < foreign.n; i++)
 		cn_run_warning(run, "not undone: %s", foreign.v[i]);
 	if (r == 0)

@@ -34,7 +34,7 @@ struct cn_run {
 	struct cn_strv accept;     /* --accept with "existing" resolved at the start */
 	int64_t started_ms;        /* CLOCK_BOOTTIME */
 	int64_t bytes_total, bytes_left, pgs_left;
-	int64_t bytes_moved_before; /* --method out moves twice: what the first time has moved */
+	int64_t bytes_moved_before;    /* --method out moves twice: what the first time has moved */
 	struct cn_strv leftovers;      /* what the audit found */
 	const struct cn_plan *plan;    /* in the first window: sizes and fill as read last; borrowed */
 	struct cn_foresight foresight; /* of the forecast under hold, for the pins */
@@ -119,8 +119,11 @@ int cn_upmaps_note_cancelled(struct cn_run *run, struct cn_error *err);
 int64_t cn_before_epoch(const struct cn_run *run);
 /* Journals the pins, sends and reads back; *ret_kept: how many the mon let stand. CHANGES. */
 int cn_upmaps_pin(struct cn_run *run, const struct cn_pins *pins, size_t *ret_kept, struct cn_error *err);
-/* All recorded entries as they were, when the weights are back. CHANGES. */
-int cn_upmaps_restore(struct cn_run *run, struct cn_strv *ret_foreign, struct cn_error *err);
+/* All recorded entries as they were before the drain, or (window_only) before the window that is open; when the weights are back.
+ * CHANGES. */
+int cn_upmaps_restore(struct cn_run *run, bool window_only, struct cn_strv *ret_foreign, struct cn_error *err);
+/* The window has ended well: no refusal undoes what it did any more. */
+void cn_upmaps_let_go(struct cn_journal *j);
 /* The epoch of the last change of ours to the PG's mapping. */
 int64_t cn_pg_change_epoch(const struct cn_run *run, struct cn_pgid id);
 

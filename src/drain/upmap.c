@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Upmap entries: those that pins make, and those that the mon cancels by itself when the OSD they lead to gets weight 0. The
- * journal has each as {"<pgid>": {"was": E, "ours": E or null}}, with E {"full": [osd, ...] or null, "items": [from, to, ...] or
- * null}; ours is null where only the mon's cancelling is to be undone.
+ * journal has each as {"<pgid>": {"was": E, "ours": E or null, "undo": E}}, with E {"full": [osd, ...] or null, "items": [from,
+ * to,
+ * ...] or null}. was: before the drain, for a cancel; ours: null where only the mon's cancelling is to be undone; undo: before
+ * the window that is open, for a refusal.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "cephnode/base/parallel.h"
 #include "run.h"
+
+/* The mon puts what has arrived into one epoch, a second apart by default: some hundred pins are to need few of them, for
+ * recovery is held meanwhile. */
+#define SENDERS 128
 
 static json_t *numbers(const int *v, size_t n)
 {
@@ -117,7 +123,18 @@ static json_t *record_of(struct cn_journal *j, const char *pgid, const json_t *e
 		rec = json_pack("{so,so}", "was", entry_of(entries, pgid), "ours", json_null());
 		json_object_set_new(j->upmaps, pgid, rec);
 	}
+	if (!json_object_get(rec, "undo"))
+		json_object_set_new(rec, "undo", entry_of(entries, pgid));
 	return rec;
+}
+
+void cn_upmaps_let_go(struct cn_journal *j)
+{
+	const char *pgid;
+	json_t *rec;
+
+	json_object_foreach (j->upmaps, pgid, rec)
+		json_object_del(rec, "undo");
 }
 
 void cn_upmaps_record(struct cn_run *run, const struct cn_osdmap *m, const struct cn_ids *osds)
@@ -235,7 +252,7 @@ static int send_all(struct changes *l, struct cn_error *err)
 {
 	int r = 0;
 
-	cn_parallel(l->n, CN_THREADS, send_one, l);
+	cn_parallel(l->n, SENDERS, send_one, l);
 	for (size_t i = 0; i < l->n; i++) {
 		int e = l->v[i].err.errnum;
 
@@ -301,35 +318,52 @@ int cn_upmaps_pin(struct cn_run *run, const struct cn_pins *pins, size_t *ret_ke
 	return r;
 }
 
-/* ours or, where we made none, what the mon has left of the entry before; and nothing at all may be either's doing */
-static bool may_restore(const json_t *now, const json_t *rec)
+/* ours, or what the mon has left of the entry before; and nothing at all may be either's doing */
+static bool may_restore(const json_t *now, const json_t *rec, const json_t *to)
 {
-	const json_t *ours = json_object_get(rec, "ours");
-
-	if (is_empty(now))
-		return true;
-	return json_is_object(ours) ? json_equal(now, ours) : is_part_of(now, json_object_get(rec, "was"));
+	return is_empty(now) || json_equal(now, json_object_get(rec, "ours")) || is_part_of(now, to);
 }
 
-static void collect_restores(const struct cn_journal *j, const json_t *entries, struct changes *l, struct cn_strv *ret_foreign)
+static void collect_restores(const struct cn_journal *j, bool window_only, const json_t *entries, struct changes *l,
+			     struct cn_strv *ret_foreign)
 {
 	const char *pgid;
 	json_t *rec;
 
 	json_object_foreach (j->upmaps, pgid, rec) {
 		_cleanup_json_ json_t *now = entry_of(entries, pgid);
-		json_t *was = json_object_get(rec, "was");
+		json_t *to = json_object_get(rec, window_only ? "undo" : "was");
 
-		if (json_equal(now, was))
+		if (!to || json_equal(now, to))
 			continue;
-		if (may_restore(now, rec))
-			add_change(l, pgid, now, was);
+		if (may_restore(now, rec, to))
+			add_change(l, pgid, now, to);
 		else
 			cn_strv_addf(ret_foreign, "PG %s: another hand changed its upmap entry", pgid);
 	}
 }
 
-int cn_upmaps_restore(struct cn_run *run, struct cn_strv *ret_foreign, struct cn_error *err)
+/* A drain that went through an earlier window keeps its pins from there. */
+static void forget_window(struct cn_journal *j)
+{
+	const char *pgid;
+	json_t *rec;
+	void *next;
+
+	json_object_foreach_safe(j->upmaps, next, pgid, rec)
+	{
+		json_t *undo = json_object_get(rec, "undo");
+
+		if (undo && json_equal(undo, json_object_get(rec, "was"))) {
+			json_object_del(j->upmaps, pgid);
+		} else if (undo) {
+			json_object_set(rec, "ours", undo);
+			json_object_del(rec, "undo");
+		}
+	}
+}
+
+int cn_upmaps_restore(struct cn_run *run, bool window_only, struct cn_strv *ret_foreign, struct cn_error *err)
 {
 	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {}, after = {};
 	_cleanup_json_ json_t *entries = NULL;
@@ -341,7 +375,7 @@ int cn_upmaps_restore(struct cn_run *run, struct cn_strv *ret_foreign, struct cn
 		return r;
 	entries = read_entries(&m);
 	for (size_t i = 0; i < run->n; i++)
-		collect_restores(&run->drains[i].journal, entries, &l, ret_foreign);
+		collect_restores(&run->drains[i].journal, window_only, entries, &l, ret_foreign);
 	if (l.n) {
 		r = send_all(&l, err);
 		if (r == 0)
@@ -351,6 +385,8 @@ int cn_upmaps_restore(struct cn_run *run, struct cn_strv *ret_foreign, struct cn
 		if (r == 0 && kept < l.n)
 			cn_strv_addf(ret_foreign, "the monitors did not take back %zu of %zu upmap entries", l.n - kept, l.n);
 	}
+	for (size_t i = 0; i < run->n && r == 0 && window_only; i++)
+		forget_window(&run->drains[i].journal);
 	release_changes(&l);
 	return r;
 }

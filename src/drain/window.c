@@ -205,6 +205,7 @@ int cn_gate(struct cn_run *run, bool zero, struct cn_error *err)
 static void let_go(struct cn_journal *j)
 {
 	j->released = true;
+	cn_upmaps_let_go(j);
 	for (size_t i = 0; i < j->n_osds; i++)
 		j->osds[i].pending = false;
 }
