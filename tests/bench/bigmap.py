@@ -3,8 +3,8 @@
 """bigmap.py HOSTS OSDS_PER_HOST PGS DIR: the OSD map of a cluster that does not exist.
 
 Leaves in DIR: `osdmap` for osdmaptool, `osd-dump.json` and `osd-crush-dump.json` as the mon would answer. Hosts node1.. stand in racks of 40
-(--racks N: in N racks), every OSD is up, in and of class hdd. One pool, 1, whose PGs have --size copies or, with --ec K,M, chunks, each on a
---domain (host) of its own. What osdmaptool cannot make is put into its file: states, weights and the pool, then the checksum; and into the
+(--racks N: in N racks), every OSD is up, in and of class hdd. The PGs are shared by --pools N pools, 1.. (one); they have --size copies or,
+with --ec K,M, chunks, each on a --domain (host) of its own. What osdmaptool cannot make is put into its file: states, weights and the pool, then the checksum; and into the
 dump only: addresses, uuids, ratios and names. Needs ceph-base.
 """
 import argparse
@@ -55,8 +55,28 @@ def crc32c(data, crc=0xffffffff):
     return crc
 
 
-def complete(path, n, made_pgs, kind, size, pgs):
-    """OSDs that exist, up and in; the pool's type, size and PGs."""
+def lengthen(data, at, by):
+    data[at:at + 4] = struct.pack('<I', struct.unpack_from('<I', data, at)[0] + by)
+
+
+def multiply_pool(data, pools):
+    """What follows the two heads, fsid, epoch and stamps: pools by id, names by id, the highest id."""
+    at = 2 * 6 + 16 + 4 + 8 + 8
+    assert struct.unpack_from('<Iq', data, at) == (1, 1)
+    body = at + 12
+    names = body + 6 + struct.unpack_from('<I', data, body + 2)[0]
+    assert struct.unpack_from('<IqI3si', data, names) == (1, 1, 3, b'rbd', 1)
+    ids, pool = range(1, pools + 1), data[body:names]
+    new = struct.pack('<I', pools) + b''.join(struct.pack('<q', i) + pool for i in ids) + struct.pack('<I', pools)
+    new += b''.join(struct.pack('<qI4s', i, 4, b'p%03d' % i) for i in ids) + struct.pack('<i', pools)
+    old = names + struct.calcsize('<IqI3si') - at
+    data[at:at + old] = new
+    for head in 2, 8:
+        lengthen(data, head, len(new) - old)
+
+
+def complete(path, n, made_pgs, kind, size, pgs, pools):
+    """OSDs that exist, up and in; the pool's type, size and PGs, and more pools like it."""
     data = bytearray(path.read_bytes())
     assert struct.unpack('<I', data[-4:])[0] == crc32c(data[:-4]), 'the checksum is not where it was'
     at = data.index(struct.pack('<II', n, n) + bytes(4 * n)) + 8        # max_osd, then the vector of states
@@ -67,7 +87,8 @@ def complete(path, n, made_pgs, kind, size, pgs):
     pool = struct.pack('<BBBBII', 1, 3, 0, 2, made_pgs, made_pgs)       # type, size, rule, hash, pg_num, pgp_num
     assert data.count(pool) == 1
     at = data.index(pool)
-    data[at:at + len(pool)] = struct.pack('<BBBBII', kind, size, 0, 2, pgs, pgs)
+    data[at:at + len(pool)] = struct.pack('<BBBBII', kind, size, 0, 2, pgs // pools, pgs // pools)
+    multiply_pool(data, pools)
     data[-4:] = struct.pack('<I', crc32c(data[:-4]))
     path.write_bytes(data)
 
@@ -88,9 +109,9 @@ def osd_dump(path, per_host, ec, size):
         for i, key in enumerate(('public_addrs', 'cluster_addrs', 'heartbeat_back_addrs', 'heartbeat_front_addrs')):
             o[key] = addresses(host, 6800 + slot * 8 + 2 * i)
             o[key[:-1]] = o[key]['addrvec'][1]['addr'] + '/1'
-    pool = dump['pools'][0]
-    pool.update({key: pool['pg_num'] for key in pool if key.startswith(('pg_num_', 'pg_placement_num'))})
-    pool.update(pool_name='data', min_size=ec[0] + 1 if ec else size - 1, erasure_code_profile='ec' if ec else '')
+    for pool in dump['pools']:
+        pool.update({key: pool['pg_num'] for key in pool if key.startswith(('pg_num_', 'pg_placement_num'))})
+        pool.update(min_size=ec[0] + 1 if ec else size - 1, erasure_code_profile='ec' if ec else '')
     dump['erasure_code_profiles'] = {'ec': dict(zip('km', map(str, ec)), plugin='jerasure')} if ec else {}
     return dump
 
@@ -99,7 +120,7 @@ def run(*command):
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def make(folder, hosts, per_host, pgs, size=3, ec=None, domain='host', racks=None):
+def make(folder, hosts, per_host, pgs, size=3, ec=None, domain='host', racks=None, pools=1):
     """Fills the folder; returns the paths of osdmap, osd-dump.json and osd-crush-dump.json."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -110,7 +131,7 @@ def make(folder, hosts, per_host, pgs, size=3, ec=None, domain='host', racks=Non
     run('crushtool', '-c', text, '-o', crush)
     run('osdmaptool', '--createsimple', str(n), osdmap, '--with-default-pool', '--pg-bits', '1', '--pgp-bits', '1', '--clobber')
     run('osdmaptool', osdmap, '--import-crush', crush)
-    complete(osdmap, n, n << 1, kind, size, pgs)
+    complete(osdmap, n, n << 1, kind, size, pgs, pools)
     dumps = folder / 'osd-dump.json', folder / 'osd-crush-dump.json'
     dumps[0].write_text(json.dumps(osd_dump(osdmap, per_host, ec, size)))
     dumps[1].write_bytes(subprocess.run(['crushtool', '-i', crush, '--dump', '--format', 'json'], check=True,
@@ -129,8 +150,9 @@ def main():
     p.add_argument('--ec', type=lambda s: tuple(map(int, s.split(','))), metavar='K,M')
     p.add_argument('--domain', default='host', choices=('osd', 'host', 'rack'))
     p.add_argument('--racks', type=int)
+    p.add_argument('--pools', type=int, default=1)
     a = p.parse_args()
-    make(a.dir, a.hosts, a.osds_per_host, a.pgs, a.size, a.ec, a.domain, a.racks)
+    make(a.dir, a.hosts, a.osds_per_host, a.pgs, a.size, a.ec, a.domain, a.racks, a.pools)
 
 
 if __name__ == '__main__':

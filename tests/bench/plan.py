@@ -17,6 +17,7 @@ import bigmap
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get('CN_BUILD', HERE.parent.parent / 'build')) / 'release'
+POOLS = 10              # no mon lets a pool have more than 65,536 PGs
 GIB = 1 << 30
 SUMS = ('bytes objects object_clones object_copies objects_missing_on_primary objects_missing objects_degraded objects_misplaced '
         'objects_unfound objects_dirty whiteouts read read_kb write write_kb scrub_errors shallow_scrub_errors deep_scrub_errors '
@@ -65,18 +66,18 @@ def metadata(osd, per_host):
 
 def write_replies(folder, hosts, per_host, pgs):
     """A file for each command, named as plan.c names it; returns the node to be planned."""
-    osdmap, dump, crush = bigmap.make(folder, hosts, per_host, pgs)
+    osdmap, dump, crush = bigmap.make(folder, hosts, per_host, pgs, pools=POOLS)
     victim = range(hosts // 2 * per_host, (hosts // 2 + 1) * per_host)
     on = {osd: [] for osd in victim}
     all_pgs = list(placements(osdmap))
     for pg in all_pgs:
         for osd in on.keys() & set(pg[1]):
             on[osd].append(full(*pg))
-    stored = 20 * GIB * pgs
+    stored = {'stored': 20 * GIB * pgs // POOLS, 'bytes_used': 60 * GIB * pgs // POOLS}
     replies = {
         'pg-dump': {'pg_ready': True, 'pg_stats': [brief(*pg) for pg in all_pgs]},
         'osd-df': {'nodes': [usage(i) for i in range(hosts * per_host)], 'stray': [], 'summary': {}},
-        'df': {'stats': {}, 'pools': [{'name': 'data', 'id': 1, 'stats': {'stored': stored, 'bytes_used': 3 * stored}}]},
+        'df': {'stats': {}, 'pools': [{'name': 'p%03d' % i, 'id': i, 'stats': stored} for i in range(1, POOLS + 1)]},
         'health': {'status': 'HEALTH_OK', 'checks': {}, 'mutes': []},
         'osd-metadata': [metadata(i, per_host) for i in range(hosts * per_host)], 'config-key-dump': {}, 'mds-metadata': [], 'mgr-metadata': [{'name': 'x', 'addr': '10.0.0.1', 'hostname': 'mgr1'}],
         'mon-dump': {'epoch': 1, 'mons': [{'rank': 0, 'name': 'a', 'addr': '10.0.0.1:6789/0', 'public_addr': '10.0.0.1:6789/0'}]},
@@ -92,21 +93,38 @@ def write_replies(folder, hosts, per_host, pgs):
     return 'node%d' % (hosts // 2 + 1)
 
 
+def measure(folder, node):
+    run = subprocess.run([BUILD / 'tests/bench/bench-plan', folder, node], check=True, stdout=subprocess.PIPE)
+    run = json.loads(run.stdout)
+    assert run['plan']['forecast']['exact'], run['plan']['forecast']['reason']
+    return run
+
+
+def add_upmap(folder):
+    """One entry in the dump (the map has none) is enough to have raw sets asked for."""
+    dump = json.loads((folder / 'osd-dump').read_text())
+    dump['pg_upmap_items'] = [{'pgid': '1.0', 'mappings': [{'from': 0, 'to': 1}]}]
+    (folder / 'osd-dump').write_text(json.dumps(dump))
+
+
+def show(what, runs):
+    best = min(runs, key=lambda run: run['seconds'])
+    print('| `plan` for one host, %s | **%.1f s** | %.1f s | %.1f s | **%.0f MiB** |' %
+          (what, best['seconds'], best['cpu_s'], best['tool_cpu_s'], max(run['peak_kib'] for run in runs) / 1024))
+
+
 def main():
-    hosts, per_host, pgs, rounds = (list(map(int, sys.argv[1:])) + [1000, 12, 300000, 3][len(sys.argv) - 1:])
+    hosts, per_host, pgs, rounds = list(map(int, sys.argv[1:])) + [1000, 12, 300000, 3][len(sys.argv) - 1:]
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         node = write_replies(folder, hosts, per_host, pgs)
-        runs = [json.loads(subprocess.run([BUILD / 'tests/bench/bench-plan', folder, node], check=True,
-                                          stdout=subprocess.PIPE).stdout) for _ in range(rounds)]
-    best = min(runs, key=lambda run: run['seconds'])
-    plan = best['plan']
-    print(json.dumps(plan), file=sys.stderr)
-    assert plan['forecast']['exact'], plan['forecast']['reason']
-    print('`plan` for one of %d hosts of %d OSDs, %d PGs: **%.1f s** (its own CPU %.1f s, osdmaptool\'s %.1f s), peak memory **%.0f MiB** '
-          '(osdmaptool: %.0f MiB), %.0f MiB of replies; best of %d' %
-          (hosts, per_host, pgs, best['seconds'], best['cpu_s'], best['tool_cpu_s'], best['peak_kib'] / 1024,
-           best['tool_peak_kib'] / 1024, best['replied_bytes'] / (1 << 20), rounds))
+        print('%d hosts of %d OSDs, %d PGs in %d pools, %d cores, load %.1f; best of %d; %.0f MiB of replies\n' %
+              (hosts, per_host, pgs, POOLS, os.cpu_count(), os.getloadavg()[0], rounds,
+               sum(f.stat().st_size for f in folder.iterdir() if f.name != 'osd-metadata') / (1 << 20)))
+        print('| what | seconds | CPU of its own | CPU of osdmaptool | peak memory |\n|---|---|---|---|---|')
+        show('no upmaps', [measure(folder, node) for _ in range(rounds)])
+        add_upmap(folder)
+        show('upmaps', [measure(folder, node) for _ in range(rounds)])
 
 
 if __name__ == '__main__':
