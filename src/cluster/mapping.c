@@ -117,7 +117,7 @@ int cn_mapping_get(struct cn_cluster *c, const struct cn_osdmap *m, struct cn_ma
 		return cn_error_wrap(err, "'pg dump'");
 	if (!cn_json_bool(rest, "pg_ready", true))
 		return cn_error_set(err, CN_FAILED, EAGAIN, "the manager has no statistics of the placement groups yet");
-	if (!json_object_get(rest, "pg_stats"))
+	if (!json_object_get(rest, "pg_stats") && !json_object_get(rest, "pg_ready")) /* without PGs: {"pg_ready": true} */
 		return cn_error_set(err, CN_FAILED, EBADMSG, "'pg dump': no PGs in the reply");
 	*ret = mp;
 	mp = (struct cn_mapping){};
