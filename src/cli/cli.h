@@ -30,7 +30,7 @@ enum cn_option_kind {
 	CN_OPTION_FLAG,   /* bool */
 	CN_OPTION_STRING, /* const char *, borrowed from argv */
 	CN_OPTION_INT,    /* int64_t within [min, max] */
-	CN_OPTION_CHOICE, /* an enum whose values are the positions in `arg`, split at '|' */
+	CN_OPTION_CHOICE, /* an enum whose values are the positions in `arg`, split at '|', from min */
 	CN_OPTION_CODES,  /* struct cn_strv of health codes, split at ',' */
 };
 

@@ -17,6 +17,8 @@ const struct cn_option cn_options[] = {
 	 "upmap entries that keep data where it is that need not move; auto (default): where upmap is allowed and it saves 2 %"},
 	{"accept", 0, "CODE,...", CN_OPTION_CODES, CN_OPT_ACCEPT, AT(drain.accept), 0, 0,
 	 "health checks that do not count; 'existing' stands for those that are there now"},
+	{"speed", 0, "gentle|normal|fast", CN_OPTION_CHOICE, CN_OPT_FORECAST, AT(drain.speed), CN_SPEED_GENTLE, 0,
+	 "recovery settings for the time of the drain, put back afterwards (default: as the cluster is set)"},
 	{"stop-with", 0, "auto|mon|none", CN_OPTION_CHOICE, CN_OPT_STOP, AT(drain.stop_with), 0, 0,
 	 "who stops the daemons: the monitors, or none: wait for somebody to do it (default auto)"},
 	{"stall-timeout", 0, "SEC", CN_OPTION_INT, CN_OPT_WAIT, AT(drain.stall_timeout_s), 1, SECONDS_MAX,

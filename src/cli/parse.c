@@ -106,7 +106,7 @@ static int store_choice(const struct parser *p, const struct cn_option *o, const
 	cn_strv_split(&choices, o->arg, "|");
 	for (size_t i = 0; i < choices.n; i++) {
 		if (strcmp(choices.v[i], value) == 0) {
-			*field = (int)i;
+			*field = (int)(o->min + (int64_t)i);
 			return 0;
 		}
 	}

@@ -134,6 +134,35 @@ int cn_config_rm(struct cn_cluster *c, const char *who, const char *name, struct
 	return cn_command(c, CN_MON, NULL, json_pack("{ss,ss,ss}", "prefix", "config rm", "who", who, "name", name), NULL, err);
 }
 
+int cn_config_set(struct cn_cluster *c, const char *who, const char *name, const char *value, bool force, struct cn_error *err)
+{
+	json_t *cmd =
+		json_pack("{ss,ss,ss,so}", "prefix", "config set", "who", who, "name", name, "value", cn_json_string(value));
+
+	if (force)
+		json_object_set_new(cmd, "force", json_true());
+	return cn_command(c, CN_MON, NULL, cmd, NULL, err);
+}
+
+int cn_config_show(struct cn_cluster *c, int osd, json_t **ret, struct cn_error *err)
+{
+	return ask(c, CN_MGR, json_pack("{ss,so}", "prefix", "config show", "who", json_sprintf("osd.%d", osd)), ret, err);
+}
+
+int cn_config_show_key(struct cn_cluster *c, int osd, const char *name, char **ret, struct cn_error *err)
+{
+	size_t len;
+	int r;
+
+	/* With a key the reply is the bare value, whatever the format. */
+	r = cn_command_raw(c, CN_MGR, NULL,
+			   json_pack("{ss,so,ss}", "prefix", "config show", "who", json_sprintf("osd.%d", osd), "key", name), ret,
+			   &len, err);
+	if (r == 0)
+		(*ret)[strcspn(*ret, "\n")] = '\0';
+	return r;
+}
+
 int cn_auth_exists(struct cn_cluster *c, const char *entity, bool *ret, struct cn_error *err)
 {
 	struct cn_error e = {};

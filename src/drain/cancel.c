@@ -60,6 +60,8 @@ static int undo(struct cn_run *run, struct cn_error *err)
 		r = restore(run, &foreign, err);
 	}
 	if (r == 0)
+		r = cn_settings_restore(run, &foreign, err);
+	if (r == 0)
 		r = cn_save_all(run, CN_PHASE_CANCELLED, err);
 	if (r < 0 || foreign.n == 0)
 		return r;

@@ -82,7 +82,9 @@ static int first_changes(struct cn_run *run, struct cn_error *err)
 
 	if (run->method_out) {
 		r = cn_step_out(run, err);
-		return r < 0 ? r : cn_save_all(run, CN_PHASE_WAIT, err);
+		if (r == 0)
+			r = cn_save_all(run, CN_PHASE_WAIT, err);
+		return r < 0 ? r : cn_speed_apply(run, err);
 	}
 	r = cn_step_hold(run, err);
 	if (r == 0)
@@ -240,9 +242,9 @@ static int wait_and_prove(struct cn_run *run, struct cn_error *err)
 
 static int remove_steps(struct cn_run *run, struct cn_error *err)
 {
-	int r = cn_gate(run, run->weights_zero, err);
+	int r = 0;
 
-	if (r == 0 && cn_run_phase(run) < CN_PHASE_SWEEP) {
+	if (cn_run_phase(run) < CN_PHASE_SWEEP) {
 		if (!run->method_out && cn_run_phase(run) < CN_PHASE_STOP) /* once stopped, they are out */
 			r = cn_step_out(run, err);
 		if (r == 0)
@@ -269,9 +271,11 @@ static int second_window(struct cn_run *run, struct cn_error *err)
 
 	if (r < 0)
 		return r;
-	r = run->keep ? cn_gate(run, run->weights_zero, err) : remove_steps(run, err);
-	if (r == 0 && run->keep)
-		r = cn_save_all(run, CN_PHASE_DRAINED, err);
+	r = cn_gate(run, run->weights_zero, err);
+	if (r == 0)
+		r = cn_speed_restore(run, err);
+	if (r == 0)
+		r = run->keep ? cn_save_all(run, CN_PHASE_DRAINED, err) : remove_steps(run, err);
 	cn_window_close(run);
 	return r;
 }
@@ -286,6 +290,8 @@ static int claim(struct cn_run *run, struct cn_intake *in _unused_, struct cn_er
 	r = cn_check_journals(run, err);
 	for (size_t i = 0; i < run->n && r == 0; i++) /* the new owner */
 		r = cn_journal_save(run->c, &run->drains[i].journal, run->clock, err);
+	if (r == 0)
+		r = cn_speed_apply(run, err);
 	cn_window_close(run);
 	return r;
 }

@@ -271,9 +271,11 @@ int cn_step_release(struct cn_run *run, struct cn_error *err)
 		cn_strv_release(&run->drains[0].journal.flags_set);
 	if (r == 0)
 		r = cn_save_all(run, CN_PHASE_WAIT, err);
+	if (r == 0)
+		r = cn_speed_apply(run, err);
 	if (r < 0)
 		return cn_error_wrap(err, "cannot let recovery go on");
-	cn_step_end(run, "release", NULL);
+	cn_step_end(run, "release", cn_speed_fields(run));
 	return 0;
 }
 
@@ -294,6 +296,8 @@ int cn_undo_hold(struct cn_run *run, struct cn_error *err)
 		r = cn_release_flags(run, err);
 	if (r == 0)
 		cn_strv_release(&run->drains[0].journal.flags_set);
+	if (r == 0)
+		r = cn_speed_restore(run, err);
 	for (size_t i = 0; i < run->n && r == 0; i++) {
 		struct cn_journal *j = &run->drains[i].journal;
 

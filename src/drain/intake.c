@@ -245,9 +245,12 @@ int cn_intake_plan(struct cn_run *run, struct cn_intake *in, bool tell, struct c
 			return cn_error_interrupted(err);
 	}
 	if (tell) {
+		json_t *plan = cn_plan_json(&in->plan);
+
 		for (size_t i = 0; i < in->plan.osds.n; i++)
 			cn_ids_add(&in->told, in->plan.osds.v[i]);
-		cn_emit(run, "plan", cn_plan_json(&in->plan));
+		cn_speed_tell(run, plan);
+		cn_emit(run, "plan", plan);
 		for (size_t i = 0; i < in->plan.warnings.n; i++)
 			cn_run_warning(run, "%s", in->plan.warnings.v[i]);
 	}

@@ -329,3 +329,11 @@ void cn_lease_free(struct cn_lease *l)
 	l->cluster->ops->unlock(l->cluster, &l->object, l->name, l->cookie);
 	destroy(l);
 }
+
+bool cn_lease_is_held(struct cn_cluster *c, const char *pool, const char *name)
+{
+	_cleanup_(cn_lockers_release) struct cn_lockers lockers = {};
+	struct cn_object object = {pool, LOCK_NAMESPACE, LOCK_OBJECT};
+
+	return c->ops->lockers(c, &object, name, &lockers) < 0 || lockers.n > 0;
+}

@@ -15,6 +15,19 @@ struct cn_drain {
 	struct cn_lease *own; /* says that the drain has a living owner */
 };
 
+/* speed.c: what --speed comes to here. */
+struct cn_speed_state {
+	struct cn_ids samples; /* OSDs that are asked */
+	bool classic, mclock;  /* schedulers among them */
+	bool strict;           /* an mClock that does not let osd_max_backfills be set */
+	json_t *wanted;        /* {"osd_max_backfills": "1", ...}; NULL: not found out yet */
+	bool on;               /* at least one of them was set */
+	bool lost;             /* another cephnode has put them back, for our lease had run out */
+	bool looked_back;      /* the samples were asked whether they took it over */
+	bool braked, no_brake, told;
+	int64_t set_ms, slow_ms; /* CLOCK_BOOTTIME: set last; slow operations seen last */
+};
+
 struct cn_run {
 	struct cn_drain_context *ctx;
 	struct cn_cluster *c; /* ctx->cluster */
@@ -38,6 +51,7 @@ struct cn_run {
 	struct cn_strv leftovers;      /* what the audit found */
 	const struct cn_plan *plan;    /* in the first window: sizes and fill as read last; borrowed */
 	struct cn_foresight foresight; /* of the forecast under hold, for the pins */
+	struct cn_speed_state speed;
 	bool result_emitted;
 	int64_t timeout_at_ms; /* CLOCK_BOOTTIME; 0: none */
 };
@@ -58,6 +72,7 @@ void cn_run_register(struct cn_run *run);
 
 /* window.c: the decision lock and what it guards. */
 int cn_window_open(struct cn_run *run, struct cn_error *err); /* takes the lock, finishes what a dead owner left in hold */
+int cn_window_try(struct cn_run *run, struct cn_error *err);  /* the same, unless another has the lock just now */
 void cn_window_close(struct cn_run *run);
 /* Before each change: enough of the lease is left. -ESTALE: start the window over. */
 int cn_may_change(struct cn_run *run, struct cn_error *err);
@@ -126,6 +141,27 @@ int cn_upmaps_restore(struct cn_run *run, bool window_only, struct cn_strv *ret_
 void cn_upmaps_let_go(struct cn_journal *j);
 /* The epoch of the last change of ours to the PG's mapping. */
 int64_t cn_pg_change_epoch(const struct cn_run *run, struct cn_pgid id);
+
+/* settings.c: entries of the config database, journalled before they are set. Both under the decision lock; CHANGES.
+ * wanted: {name: value} for all OSDs. only_known: of those that the journal has. What another hand has set since is left alone
+ * and said. *ret_set: how many are as wanted now; what cannot be set is a warning. -EINVAL: there is no config database. */
+int cn_settings_apply(struct cn_run *run, const json_t *wanted, bool only_known, size_t *ret_set, struct cn_error *err);
+int cn_settings_restore(struct cn_run *run, struct cn_strv *ret_foreign, struct cn_error *err);
+/* The same for drains that nobody works on any more. */
+int cn_settings_finish(struct cn_run *run, struct cn_error *err);
+bool cn_settings_same(const char *a, const char *b); /* as values: 0.1 is 0.100000 */
+
+/* speed.c: --speed. apply and restore: under the decision lock, CHANGE, and say what they could not do; errors only where the
+ * window has to end. Without --speed apply puts back what an earlier call of this drain has left. */
+int cn_speed_apply(struct cn_run *run, struct cn_error *err);
+int cn_speed_restore(struct cn_run *run, struct cn_error *err);
+/* While data moves, without the lock: are the settings heeded, and do clients wait? May take the decision lock for a moment. */
+void cn_speed_tend(struct cn_run *run, const struct cn_health *health);
+/* A run that ends before its time, with the decision lock held. */
+void cn_speed_leave(struct cn_run *run);
+void cn_speed_tell(struct cn_run *run, json_t *plan); /* adds "speed" and "settings" to a plan event */
+json_t *cn_speed_fields(const struct cn_run *run);    /* of the event that ends `release`; NULL: none */
+void cn_speed_release(struct cn_run *run);
 
 /* weightset.c */
 json_t *cn_weight_sets_record(const struct cn_crush *crush, const struct cn_osdmap *m, const struct cn_ids *osds);

@@ -84,6 +84,7 @@ static void read_health(struct waiter *w)
 		return;
 	free(w->health);
 	w->health = cn_strdup(h.status);
+	cn_speed_tend(w->run, &h);
 	cn_health_release(&h);
 }
 

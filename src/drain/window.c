@@ -103,9 +103,24 @@ int cn_window_open(struct cn_run *run, struct cn_error *err)
 	if (r == 0)
 		r = finish_releases(run, err);
 	if (r == 0)
+		r = cn_settings_finish(run, err);
+	if (r == 0)
 		r = cn_journals_expire(run->c, &run->others, run->clock, err);
 	if (r < 0)
 		cn_window_close(run);
+	return r;
+}
+
+int cn_window_try(struct cn_run *run, struct cn_error *err)
+{
+	const struct cn_drain_options *saved = run->ctx->options;
+	struct cn_drain_options options = *saved;
+	int r;
+
+	options.lock_wait_s = 0;
+	run->ctx->options = &options;
+	r = cn_window_open(run, err);
+	run->ctx->options = saved;
 	return r;
 }
 
@@ -128,7 +143,19 @@ int cn_may_change(struct cn_run *run, struct cn_error *err)
 	return r;
 }
 
-static int check_journal(struct cn_run *run, const struct cn_journal *ours, struct cn_error *err)
+/* Another cephnode found our lease run out, because this process stood still, and has put back what --speed had set. */
+static void take_in_settings(struct cn_run *run, const struct cn_journal *now, struct cn_journal *ours)
+{
+	if (now->generation == ours->generation || now->phase != ours->phase || now->owner.instance != ours->owner.instance ||
+	    now->owner.pid != ours->owner.pid || now->flags_set.n != ours->flags_set.n)
+		return;
+	run->speed.lost |= ours->settings && !now->settings;
+	ours->generation = now->generation;
+	json_decref(ours->settings);
+	ours->settings = json_deep_copy(now->settings);
+}
+
+static int check_journal(struct cn_run *run, struct cn_journal *ours, struct cn_error *err)
 {
 	_cleanup_(cn_journal_release) struct cn_journal now = {};
 	int r;
@@ -143,6 +170,7 @@ static int check_journal(struct cn_run *run, const struct cn_journal *ours, stru
 	}
 	if (r < 0)
 		return r;
+	take_in_settings(run, &now, ours);
 	if (now.generation != ours->generation || now.phase != ours->phase) {
 		cn_error_set(err, CN_FAILED, EALREADY, "another cephnode works on the drain of %s (pid %lld on %s)", ours->node,
 			     (long long)now.owner.pid, now.owner.host);
@@ -229,20 +257,17 @@ int cn_save_all(struct cn_run *run, enum cn_phase phase, struct cn_error *err)
 
 void cn_note_last_error(struct cn_run *run, const struct cn_error *why)
 {
-	const struct cn_drain_options *saved = run->ctx->options;
-	struct cn_drain_options options = *saved;
 	bool opened = false;
 
 	if (run->n == 0 || !run->drains[0].journal.loaded || why->code == CN_REFUSED)
 		return; /* refused is untouched */
+	run->finishing = true;
 	if (!run->decision) {
-		options.lock_wait_s = 0;
-		run->ctx->options = &options;
-		opened = cn_window_open(run, NULL) == 0;
-		run->ctx->options = saved;
+		opened = cn_window_try(run, NULL) == 0;
 		if (!opened)
 			return;
 	}
+	cn_speed_leave(run);
 	for (size_t i = 0; i < run->n; i++) {
 		struct cn_journal *j = &run->drains[i].journal;
 

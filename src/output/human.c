@@ -130,6 +130,7 @@ static char *value_text(const char *key, const json_t *value)
 {
 	_cleanup_(cn_strv_release) struct cn_strv words = {0};
 	const json_t *item;
+	const char *name;
 	size_t i;
 
 	if (json_is_string(value))
@@ -144,6 +145,8 @@ static char *value_text(const char *key, const json_t *value)
 		return cn_asprintf("%g", json_real_value(value));
 	if (json_is_true(value))
 		return cn_strdup("yes");
+	json_object_foreach ((json_t *)value, name, item)
+		cn_strv_addf(&words, "%s %s", name, json_is_string(item) ? json_string_value(item) : "?");
 	json_array_foreach (value, i, item) {
 		if (json_is_integer(item))
 			cn_strv_addf(&words, "%s%" JSON_INTEGER_FORMAT, strcmp(key, "osds") == 0 ? "osd." : "",

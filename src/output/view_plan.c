@@ -58,6 +58,19 @@ static char *method_text(const char *method)
 	return cn_strdup(method);
 }
 
+static char *speed_text(const json_t *event)
+{
+	const char *speed = cn_json_str(event, "speed", NULL), *name;
+	_cleanup_(cn_strv_release) struct cn_strv words = {0};
+	_cleanup_free_ char *list = NULL;
+	json_t *v;
+
+	json_object_foreach (cn_json_obj(event, "settings"), name, v)
+		cn_strv_addf(&words, "%s %s", name, json_is_string(v) ? json_string_value(v) : "?");
+	list = cn_strv_join(&words, ", ");
+	return speed ? cn_asprintf("%s: %s", speed, words.n ? list : "no setting") : NULL;
+}
+
 static char *bytes_fact(const json_t *event)
 {
 	const json_t *forecast = cn_json_obj(event, "forecast");
@@ -239,6 +252,7 @@ static json_t *plan_facts(const json_t *event)
 	add_fact(facts, "CRUSH hosts", list_text(cn_json_arr(event, "hosts")));
 	add_fact(facts, "OSDs", cn_osds_text(cn_json_arr(event, "osds")));
 	add_fact(facts, "Method", method_text(cn_json_str(event, "method", NULL)));
+	add_fact(facts, "Speed", speed_text(event));
 	if (pgs >= 0)
 		add_fact(facts, "Placement groups", cn_asprintf("%lld", (long long)pgs));
 	add_fact(facts, "Data to move", bytes_fact(event));

@@ -118,7 +118,7 @@ class Usage(Base):
         self.assertNotIn("did you mean", run("xyzzy").stderr)
 
     def test_unknown_options(self):
-        for later in ("--speed", "--no-kube", "--os-cloud"):
+        for later in ("--no-kube", "--os-cloud"):
             self.usage("drain", "n", later, words=["unknown option", later])
         self.usage("drain", "n", "-Z", words=["-Z"])
         self.usage("plan", "n", "--watch", words=["plan", "--watch"], hint="status")

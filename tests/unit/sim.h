@@ -19,6 +19,10 @@ struct sim {
 	int64_t epoch;
 	json_t *homes;     /* {"1.0": [0, 2, 4]}: where CRUSH puts them while all weights are positive */
 	json_t *checks;    /* of health, besides those that follow from the state */
+	json_t *config;    /* the config database, as `config dump` prints it */
+	json_t *daemons;   /* {name: value} of what the OSDs run with besides: their defaults and their configuration files */
+	const char *file;  /* an option that their files have: it outranks the database */
+	bool no_caps;      /* config set and rm are denied */
 	bool stuck;        /* nothing moves */
 	int no_room;       /* CRUSH finds no other place for what was on this OSD; -1: it does */
 	unsigned sleep_at; /* 1: the process stands still for 20 s before the next reading or change, 2: the one behind it; 0:
@@ -62,6 +66,10 @@ bool sim_has_osd(struct sim *s, int osd);
 void sim_new_osd(struct sim *s, int osd, int node);
 const char *sim_flags(struct sim *s);
 void sim_check(struct sim *s, const char *code); /* health complains */
+
+/* The config database: what an entry has (NULL: there is none, borrowed), and an operator's hand (value NULL: removes it). */
+const char *sim_config(struct sim *s, const char *section, const char *mask, const char *name);
+void sim_set_config(struct sim *s, const char *section, const char *mask, const char *name, const char *value);
 
 /* Journals in the store that are no tombstones, and with them. */
 size_t sim_live(struct sim *s);

@@ -64,6 +64,8 @@ struct sim *sim_new(void)
 	s->epoch = 40;
 	s->homes = json_object();
 	s->checks = json_object();
+	s->config = json_array();
+	s->daemons = json_pack("{ss,ss}", "osd_op_queue", "wpq", "osd_max_backfills", "1");
 	s->no_room = -1;
 	s->options = (struct cn_drain_options){.stall_timeout_s = 5, .lock_wait_s = 60, .lock_pool = "rbd"};
 	sim_pg(s, "1.0", 0, 2, 4);
@@ -96,6 +98,8 @@ void sim_free(struct sim *s)
 	free(s->guard_id);
 	json_decref(s->homes);
 	json_decref(s->checks);
+	json_decref(s->config);
+	json_decref(s->daemons);
 	world_release(&s->w);
 	free(s);
 	fake_done(f);
@@ -353,7 +357,7 @@ size_t sim_changes(struct sim *s)
 	static const char *const prefixes[] = {
 		"osd set",      "osd unset",      "osd crush reweight", "osd crush reweight-subtree",
 		"osd out",      "osd stop",       "osd reweight",       "osd purge-actual",
-		"osd crush rm", "config-key set", "config-key rm",      "osd crush weight-set reweight-compat"};
+		"osd crush rm", "config set",     "config rm",          "config-key set", "config-key rm",      "osd crush weight-set reweight-compat"};
 	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)

@@ -127,6 +127,8 @@ static void test_round_trip(void **state)
 	x->j.method_out = true;
 	x->j.last_error = cn_strdup("n\xc3\xb6t \"so\" good\n");
 	x->j.weight_sets = json_pack("{s[ii]}", "-1", 1, 2);
+	x->j.settings = json_pack("[{ss,ss,ss,sn,ss,ss}]", "who", "osd", "mask", "class:hdd", "name", "osd_max_backfills", "old", "new",
+				  "1", "prev", "8");
 	cn_strv_add(&x->j.flags_set, "norecover");
 	save(x);
 	assert_int_equal(cn_journal_load(x->c, x->j.id, &back, &x->e), 0);
@@ -141,6 +143,18 @@ static void test_round_trip(void **state)
 	cn_journal_release(&back);
 	assert_int_equal(cn_journal_load(x->c, "00000000000000000000000000000000", &back, &x->e), -ENOENT);
 	assert_int_equal(x->e.code, CN_NOT_FOUND);
+}
+
+static void test_without_settings(void **state)
+{
+	struct fixture *x = *state;
+	_cleanup_json_ json_t *body = cn_journal_json(&x->j); /* as before --speed was known */
+	struct cn_journal back = {};
+
+	assert_null(json_object_get(body, "settings"));
+	assert_int_equal(cn_journal_read(body, &back, &x->e), 0);
+	assert_null(back.settings);
+	cn_journal_release(&back);
 }
 
 static void test_copy(void **state)
@@ -452,6 +466,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		with_journal(test_holds_what_was_there_before),
 		with_journal(test_round_trip),
+		with_journal(test_without_settings),
 		with_journal(test_copy),
 		with_journal(test_every_phase_is_read_back),
 		with_journal(test_parts_are_small),

@@ -7,11 +7,13 @@
 enum cn_method { CN_METHOD_CRUSH, CN_METHOD_OUT };
 enum cn_pin_mode { CN_PIN_AUTO, CN_PIN_ALWAYS, CN_PIN_NEVER };
 enum cn_stop_with { CN_STOP_AUTO, CN_STOP_MON, CN_STOP_NONE };
+enum cn_speed { CN_SPEED_AS_IS, CN_SPEED_GENTLE, CN_SPEED_NORMAL, CN_SPEED_FAST }; /* as it is: no setting is touched */
 
 struct cn_drain_options {
 	enum cn_method method;
 	enum cn_pin_mode pin; /* upmap entries that keep what need not move */
 	enum cn_stop_with stop_with;
+	enum cn_speed speed;
 	bool keep;               /* prove it, but stop and remove nothing */
 	struct cn_strv accept;   /* health check codes; "existing": those that stand now */
 	int64_t stall_timeout_s; /* 1800 */

@@ -89,6 +89,7 @@ struct cn_journal {
 	struct cn_journal_osd *osds;
 	size_t n_osds;
 	struct cn_strv flags_set;  /* set by us, not there before */
+	json_t *settings;          /* entries of the config database that --speed has set, see settings.c; NULL: none */
 	json_t *weight_sets;       /* choose_args entries before, see weightset.h; NULL: none */
 	struct cn_journal_pg *pgs; /* sorted */
 	size_t n_pgs;
