@@ -17,13 +17,14 @@ struct cn_drain {
 
 /* speed.c: what --speed comes to here. */
 struct cn_speed_state {
-	struct cn_ids samples; /* OSDs that are asked */
-	bool classic, mclock;  /* schedulers among them */
-	bool strict;           /* an mClock that does not let osd_max_backfills be set */
-	json_t *wanted;        /* {"osd_max_backfills": "1", ...}; NULL: not found out yet */
-	bool on;               /* at least one of them was set */
-	bool lost;             /* another cephnode has put them back, for our lease had run out */
-	bool looked_back;      /* the samples were asked whether they took it over */
+	struct cn_ids samples;    /* OSDs that are asked */
+	bool classic, mclock;     /* schedulers among them */
+	bool strict;              /* an mClock that does not let osd_max_backfills be set */
+	struct cn_strv outranked; /* names that the database has for some OSDs: that was said */
+	json_t *wanted;           /* {"osd_max_backfills": "1", ...}; NULL: not found out yet */
+	bool on;                  /* at least one of them was set */
+	bool lost;                /* another cephnode has put them back, for our lease had run out */
+	bool looked_back;         /* the samples were asked whether they took it over */
 	bool braked, no_brake, told;
 	int64_t set_ms, slow_ms; /* CLOCK_BOOTTIME: set last; slow operations seen last */
 };

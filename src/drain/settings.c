@@ -10,6 +10,8 @@
 #include "cephnode/base/log.h"
 #include "run.h"
 
+#define MANY 8 /* entries in one warning */
+
 static const char *field(const json_t *s, const char *key)
 {
 	return cn_json_str(s, key, NULL);
@@ -194,13 +196,17 @@ static void tell_outranked(struct cn_run *run, const json_t *wanted, const json_
 		const char *name = cn_json_str(e, "name", "");
 		bool some = strncmp(section, "osd.", 4) == 0 || (strcmp(section, "osd") == 0 && *mask);
 
-		if (some && json_object_get(wanted, name) && found.n < 8)
+		if (!some || !json_object_get(wanted, name))
+			continue;
+		if (found.n < MANY)
 			cn_strv_addf(&found, "%s of %s%s%s", name, section, *mask ? "/" : "", mask);
+		if (!cn_strv_has(&run->speed.outranked, name))
+			cn_strv_add(&run->speed.outranked, name);
 	}
 	text = cn_strv_join(&found, ", ");
 	if (found.n)
 		cn_run_warning(run, "--speed does not hold everywhere: %s%s stays as it is set", text,
-			       found.n == 8 ? " ..." : "");
+			       found.n == MANY ? " ..." : "");
 }
 
 static bool ends_the_window(int r)

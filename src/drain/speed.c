@@ -219,7 +219,7 @@ static bool look_at_values(struct cn_run *run, int osd, struct cn_strv *ret)
 		const char *now = cn_json_str(e, "value", NULL), *source = cn_json_str(e, "source", "default");
 		const char *want = strcmp(name, BRAKE) == 0 && run->speed.braked ? BRAKE_ON : json_string_value(v);
 
-		if (cn_settings_same(now, want))
+		if (cn_settings_same(now, want) || (strcmp(source, "mon") == 0 && cn_strv_has(&run->speed.outranked, name)))
 			continue;
 		cn_strv_addf(ret, "%s of osd.%d is %s (source: %s)", name, osd, now ? now : "its default", source);
 		changing |= strcmp(source, "mon") == 0 || strcmp(source, "default") == 0;
@@ -227,7 +227,7 @@ static bool look_at_values(struct cn_run *run, int osd, struct cn_strv *ret)
 	return changing;
 }
 
-/* A daemon's own configuration file, and entries with masks, outrank what was set. */
+/* A daemon's own configuration file outranks what was set. */
 static void look_back(struct cn_run *run)
 {
 	_cleanup_(cn_strv_release) struct cn_strv behind = {};
@@ -344,5 +344,6 @@ json_t *cn_speed_fields(const struct cn_run *run)
 void cn_speed_release(struct cn_run *run)
 {
 	cn_ids_release(&run->speed.samples);
+	cn_strv_release(&run->speed.outranked);
 	json_decref(run->speed.wanted);
 }

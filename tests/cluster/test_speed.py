@@ -9,12 +9,17 @@ FAST = {'osd_max_backfills': '8', 'osd_recovery_max_active': '0', 'osd_recovery_
         'osd_recovery_sleep': '0.000000', 'osd_recovery_sleep_hdd': '0.000000', 'osd_recovery_sleep_ssd': '0.000000',
         'osd_recovery_sleep_hybrid': '0.000000'}
 OPERATOR = {('osd', 'osd_max_backfills'): '2', ('osd', 'osd_recovery_sleep_ssd'): '0.01',
-            ('osd/host:node4', 'osd_recovery_max_active'): '5', ('osd.0', 'osd_recovery_sleep_hdd'): '0.03',
-            ('global', 'osd_recovery_sleep_hybrid'): '0.04'}
+            ('osd/host:node4', 'osd_recovery_max_active'): '5', ('osd.0', 'osd_recovery_sleep_hdd'): '0.03'}
+QUICKLY = {'osd_max_backfills': '16', 'osd_recovery_max_active': '16', 'osd_recovery_sleep_hdd': '0', 'osd_recovery_sleep_hybrid': '0'}
 
 
 class Speed:
     DATA = {'rep': (60, 65536), 'ec': (20, 65536)}
+
+    @classmethod
+    def prepare(cls):
+        for name, value in QUICKLY.items():      # not in the configuration file, which would outrank all that is tested here
+            cls.cluster.mon('config set', who='global', name=name, value=value)
 
     def config_set(self, who, name, value, **more):
         self.cluster.mon('config set', who=who, name=name, value=value, **more)
@@ -122,7 +127,7 @@ class Classic(Speed, ClusterCase):
 
     def test_an_operators_change_in_the_middle(self):
         c = self.cluster
-        run = self.drain('node2', 'gentle')
+        run = self.drain('node2', 'fast')
         self.config_set('osd', 'osd_max_backfills', '3')
         c.mon('config rm', who='osd', name='osd_recovery_max_active')
         self.config_set('osd/host:node4', 'osd_recovery_max_active', '6')
