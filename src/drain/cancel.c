@@ -23,10 +23,13 @@ static void look_at_osds(struct cn_run *run, const struct cn_osdmap *m, struct c
 
 static int restore(struct cn_run *run, struct cn_strv *foreign, struct cn_error *err)
 {
+	_cleanup_json_ json_t *seen = NULL;
 	int r;
 
 	cn_step_begin(run, "out");
-	r = cn_restore_reweights(run, foreign, err);
+	r = cn_upmaps_read(run, &seen, err);
+	if (r == 0)
+		r = cn_restore_reweights(run, foreign, err);
 	if (r < 0)
 		return cn_error_wrap(err, "cannot mark the OSDs in again");
 	cn_step_end(run, "out", NULL);
@@ -34,7 +37,7 @@ static int restore(struct cn_run *run, struct cn_strv *foreign, struct cn_error 
 	r = cn_restore_weights(run, false, foreign, err);
 	if (r < 0)
 		return cn_error_wrap(err, "cannot put the CRUSH weights back");
-	r = cn_upmaps_restore(run, false, foreign, err);
+	r = cn_upmaps_restore(run, seen, false, foreign, err);
 	if (r < 0)
 		return cn_error_wrap(err, "cannot put the upmap entries back");
 	cn_step_end(run, "reweight", NULL);

@@ -83,6 +83,8 @@ static int first_changes(struct cn_run *run, struct cn_error *err)
 	if (run->method_out) {
 		r = cn_step_out(run, err);
 		if (r == 0)
+			r = cn_upmaps_note_cancelled(run, err);
+		if (r == 0)
 			r = cn_save_all(run, CN_PHASE_WAIT, err);
 		return r < 0 ? r : cn_speed_apply(run, err);
 	}

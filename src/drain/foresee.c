@@ -38,6 +38,7 @@ const char *cn_pins_forbidden(const struct cn_osdmap *m)
 
 struct reader {
 	const struct cn_foresee *in;
+	bool no_tool;
 	struct cn_mapping before, after, live;
 	int fd_before, fd_after; /* the same when the change is still to come */
 	struct cn_error errors[3];
@@ -71,6 +72,7 @@ static int read_all(struct reader *rd, struct cn_error *err)
 	for (size_t i = 0; i < ARRAY_SIZE(rd->errors); i++)
 		if (rd->errors[i].errnum && r == 0) {
 			r = -rd->errors[i].errnum;
+			rd->no_tool = r == -ENOENT && i < 2;
 			cn_error_move(err, &rd->errors[i]);
 		}
 	return r;
@@ -234,7 +236,49 @@ static bool pins_wanted(const struct cn_foresee *in, const struct cn_forecast *p
 	return !json_object_get(in->crush->choose_args, COMPAT_SET) && needless > 0 && needless * 50 >= plain->bytes_minimum;
 }
 
-static void make(const struct reader *rd, struct cn_foresight *ret)
+struct settled_job {
+	const struct cn_foresee *in;
+	const struct cn_pins *pins;
+	bool *settled;
+};
+
+static void look_if_settled(void *arg, size_t i)
+{
+	struct settled_job *job = arg;
+	_cleanup_(cn_ids_release) struct cn_ids others = {};
+	struct cn_pg pg = {};
+
+	if (cn_pg_query(job->in->c, job->pins->v[i].id, &pg, &others, NULL) < 0)
+		return;
+	job->settled[i] = cn_pg_state_is_clean(pg.state) && pg.reported_epoch >= job->in->settled;
+	cn_pg_release(&pg);
+}
+
+/* A window that died let recovery go, it may be hours ago: what has moved since would move back for a pin. True when there is
+ * such a PG: from now on it counts as having been where it is. */
+static bool take_settled(struct reader *rd, const struct cn_pins *pins)
+{
+	_cleanup_free_ bool *settled = cn_calloc(pins->n, sizeof(*settled));
+	struct settled_job job = {rd->in, pins, settled};
+	bool any = false;
+
+	cn_parallel(pins->n, 16, look_if_settled, &job);
+	for (size_t i = 0; i < pins->n; i++) {
+		const struct cn_pgid id = pins->v[i].id;
+		const struct cn_mapped_pool *was = cn_mapping_pool(&rd->before, id.pool);
+		const struct cn_mapped_pool *is = cn_mapping_pool(&rd->after, id.pool);
+		size_t size = (size_t)is->size, at = id.seed * size;
+
+		if (!settled[i] || !was || was->size != is->size || id.seed >= was->pg_num)
+			continue;
+		memcpy(was->up + at, is->up + at, size * sizeof(*is->up));
+		memcpy(was->acting + at, is->up + at, size * sizeof(*is->up));
+		any = true;
+	}
+	return any;
+}
+
+static void make(struct reader *rd, struct cn_foresight *ret)
 {
 	const struct cn_foresee *in = rd->in;
 	struct cn_mapping after = rd->after; /* cn_pins_apply() writes into its sets */
@@ -244,6 +288,13 @@ static void make(const struct reader *rd, struct cn_foresight *ret)
 	if (!pins_wanted(in, &ret->plain))
 		return;
 	cn_pins_make(&ch, &ret->pins);
+	if (in->settled && take_settled(rd, &ret->pins)) {
+		cn_foresight_release(ret);
+		cn_forecast_make(&ch, &ret->plain);
+		if (!pins_wanted(in, &ret->plain))
+			return;
+		cn_pins_make(&ch, &ret->pins);
+	}
 	if (ret->pins.n == 0)
 		return;
 	ret->pinning = true;
@@ -259,7 +310,7 @@ int cn_foresee(const struct cn_foresee *in, struct cn_foresight *ret, struct cn_
 
 	*ret = (struct cn_foresight){};
 	if (r < 0)
-		ret->why_not = cn_strdup(r == -ENOENT ? "osdmaptool (package ceph-base) is not installed here" : why.message);
+		ret->why_not = cn_strdup(rd.no_tool ? "osdmaptool (package ceph-base) is not installed here" : why.message);
 	else
 		ret->why_not = in->before ? differs_from_known(&rd) : why_not_trusted(&rd);
 	if (!ret->why_not && !in->before) {

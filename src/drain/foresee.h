@@ -21,6 +21,7 @@ struct cn_foresee {
 	const struct cn_ids *leaving;
 	const struct cn_shard_sizes *sizes;
 	enum cn_pin_mode pin;
+	int64_t settled; /* PGs that are clean at this epoch or later have moved already and are left where they are; 0: none */
 	const struct cn_pgs *known; /* up sets that the mon gave at the map's epoch: the tool must say the same; may be NULL */
 	int64_t before; /* epoch of the map before the change; 0: the change is still to come, and the map as it is now is held
 			 * against every PG that the manager and the mon report */

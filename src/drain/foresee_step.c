@@ -48,6 +48,7 @@ static int read_live(struct cn_run *run, const struct cn_osdmap *m, struct cn_pg
 	return r;
 }
 
+/* Where there is no exact forecast. Of an OSD that is merely down it cannot tell. */
 static void judge_live(const struct cn_run *run, const struct cn_osdmap *m, const struct cn_pgs *live, struct cn_plan *verdict)
 {
 	const char *hint = "nothing has moved and all is as before; add failure domains, or raise choose_total_tries";
@@ -101,12 +102,14 @@ static int look_ahead(struct cn_run *run, enum cn_pin_mode pin, struct cn_plan *
 		if (!of_epoch(&live, m.epoch) && tries < TRIES)
 			continue;
 		cn_run_osds(run, &m, &verdict->osds);
-		judge_live(run, &m, &live, verdict);
 		in.sizes = &run->plan->sizes;
 		in.pin = pin;
 		in.before = cn_before_epoch(run);
+		in.settled = run->taken_up ? cn_change_epoch(run) : 0;
 		r = cn_foresee(&in, ret, err);
-		if (r == 0 && !ret->why_not && verdict->refusals.n == 0) {
+		if (r == 0 && ret->why_not) {
+			judge_live(run, &m, &live, verdict);
+		} else if (r == 0) {
 			cn_plan_judge_mapping(cn_foresight_result(ret), &m, verdict);
 			cn_plan_judge_fill(cn_foresight_result(ret), &m, &crush, &run->plan->usage, verdict);
 		}

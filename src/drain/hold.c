@@ -171,13 +171,15 @@ static void take_in_weights(struct cn_run *run, const struct cn_crush *crush, co
 
 /* What the forecast compares with, and the upmap entries that the mon cancels at weight 0. After a crash in the middle of this
  * window the map from before the change is the recorded one. */
-static void take_in_mapping(struct cn_run *run, const struct cn_osdmap *m, const struct cn_ids *osds)
+void cn_take_in_mapping(struct cn_run *run, const struct cn_osdmap *m, const struct cn_ids *osds)
 {
 	for (size_t i = 0; i < run->n; i++) {
 		struct cn_journal *j = &run->drains[i].journal;
 
 		if (j->before_epoch == 0 || j->released)
 			j->before_epoch = m->epoch;
+		else
+			run->taken_up = true;
 	}
 	cn_upmaps_record(run, m, osds);
 }
@@ -210,7 +212,7 @@ int cn_step_reweight(struct cn_run *run, struct cn_error *err)
 	if (r == 0) {
 		cn_run_osds(run, &before, &osds);
 		take_in_weights(run, &crush, &osds);
-		take_in_mapping(run, &before, &osds);
+		cn_take_in_mapping(run, &before, &osds);
 		r = cn_save_all(run, CN_PHASE_REWEIGHT, err);
 		cn_crush_release(&crush);
 	}
@@ -282,12 +284,15 @@ int cn_step_release(struct cn_run *run, struct cn_error *err)
 int cn_undo_hold(struct cn_run *run, struct cn_error *err)
 {
 	_cleanup_(cn_strv_release) struct cn_strv foreign = {};
+	_cleanup_json_ json_t *seen = NULL;
 	int r = cn_upmaps_note_cancelled(run, err);
 
 	if (r == 0)
+		r = cn_upmaps_read(run, &seen, err);
+	if (r == 0)
 		r = cn_restore_weights(run, true, &foreign, err);
 	if (r == 0)
-		r = cn_upmaps_restore(run, true, &foreign, err);
+		r = cn_upmaps_restore(run, seen, true, &foreign, err);
 	for (size_t i = 0; i < foreign.n; i++)
 		cn_run_warning(run, "not undone: %s", foreign.v[i]);
 	if (r == 0)

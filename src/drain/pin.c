@@ -98,7 +98,7 @@ static int ancestor(const struct cn_crush *crush, int osd, const char *type)
 	b = cn_crush_parent(crush, osd);
 	while (b && strcmp(b->type, type) != 0)
 		b = cn_crush_parent(crush, b->id);
-	return b ? b->id : 0; /* buckets are negative */
+	return b ? b->id : CN_CRUSH_NONE;
 }
 
 /* The set keeps the rule's failure domains. Holes in it count for nothing. */
@@ -113,8 +113,8 @@ static bool keeps_domains(const struct domains *d, const int *set, int size)
 		int at[MAX_SIZE];
 
 		for (int i = 0; i < size; i++) {
-			at[i] = is_osd(set[i]) ? ancestor(d->crush, set[i], d->levels[k].type) : 0;
-			if (is_osd(set[i]) && at[i] == 0)
+			at[i] = is_osd(set[i]) ? ancestor(d->crush, set[i], d->levels[k].type) : CN_CRUSH_NONE;
+			if (is_osd(set[i]) && at[i] == CN_CRUSH_NONE)
 				return false;
 		}
 		for (int i = 0; i < size; i++) {
@@ -178,10 +178,12 @@ static bool any_osd(struct search *s, int place)
 /* Fills place after place: by whom CRUSH puts there, by another newcomer, by anybody. */
 static bool fill(struct search *s, int k)
 {
-	int place = s->places[k], first = s->pg->up[place];
+	int place, first;
 
 	if (k == s->n_places)
 		return true;
+	place = s->places[k];
+	first = s->pg->up[place];
 	for (int i = -1; i < s->n_newcomers; i++) {
 		int osd = i < 0 ? first : s->newcomers[i];
 

@@ -29,6 +29,7 @@ int cn_step_out(struct cn_run *run, struct cn_error *err)
 {
 	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {}, after = {};
 	_cleanup_(cn_ids_release) struct cn_ids osds = {}, in = {};
+	bool changed;
 	int r;
 
 	cn_step_begin(run, "out");
@@ -43,7 +44,12 @@ int cn_step_out(struct cn_run *run, struct cn_error *err)
 	for (size_t i = 0; i < osds.n; i++)
 		if (cn_osdmap_osd(&m, osds.v[i])->in)
 			cn_ids_add(&in, osds.v[i]);
-	if (take_in_other_reweights(run, &m, &in))
+	changed = take_in_other_reweights(run, &m, &in);
+	if (run->method_out && in.n) { /* the mon cancels upmap entries that lead to OSDs that are out, too */
+		cn_take_in_mapping(run, &m, &osds);
+		changed = true;
+	}
+	if (changed)
 		r = cn_save_all(run, run->drains[0].journal.phase, err);
 	if (r < 0)
 		return r;

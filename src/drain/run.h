@@ -43,6 +43,7 @@ struct cn_run {
 	bool keep;
 	bool finishing;            /* cleaning up: a signal does not keep us from it */
 	bool armed;                /* the guard watches */
+	bool taken_up;             /* the mapping was changed by an earlier window: since then data may have moved */
 	bool weights_zero;         /* the CRUSH weights were brought to 0: from then on they must stay there */
 	struct cn_journals others; /* all journals as read last, for health */
 	struct cn_strv accept;     /* --accept with "existing" resolved at the start */
@@ -133,13 +134,19 @@ void cn_upmaps_record(struct cn_run *run, const struct cn_osdmap *m, const struc
 int cn_upmaps_note_cancelled(struct cn_run *run, struct cn_error *err);
 /* The epoch before the change of the weights; 0: none yet. */
 int64_t cn_before_epoch(const struct cn_run *run);
+/* The epoch of the last change of the weights; 0: none yet. */
+int64_t cn_change_epoch(const struct cn_run *run);
 /* Journals the pins, sends and reads back; *ret_kept: how many the mon let stand. CHANGES. */
 int cn_upmaps_pin(struct cn_run *run, const struct cn_pins *pins, size_t *ret_kept, struct cn_error *err);
-/* All recorded entries as they were before the drain, or (window_only) before the window that is open; when the weights are back.
- * CHANGES. */
-int cn_upmaps_restore(struct cn_run *run, bool window_only, struct cn_strv *ret_foreign, struct cn_error *err);
+/* All entries of the map: for cn_upmaps_restore(), before the weights are put back. New reference. */
+int cn_upmaps_read(struct cn_run *run, json_t **ret, struct cn_error *err);
+/* All recorded entries as they were before the drain, or (window_only) before the window that is open, when the weights are back;
+ * and those of `seen` that the mon has cancelled while they came. CHANGES. */
+int cn_upmaps_restore(struct cn_run *run, json_t *seen, bool window_only, struct cn_strv *ret_foreign, struct cn_error *err);
 /* The window has ended well: no refusal undoes what it did any more. */
 void cn_upmaps_let_go(struct cn_journal *j);
+/* Before the first change of the mapping: which map it was, and what the mon will cancel. For the journals, not saved yet. */
+void cn_take_in_mapping(struct cn_run *run, const struct cn_osdmap *m, const struct cn_ids *osds); /* hold.c */
 /* The epoch of the last change of ours to the PG's mapping. */
 int64_t cn_pg_change_epoch(const struct cn_run *run, struct cn_pgid id);
 

@@ -61,11 +61,6 @@ static json_t *entry_of(const json_t *all, const char *pgid)
 	return e ? json_incref(e) : entry(NULL, NULL);
 }
 
-static bool is_empty(const json_t *e)
-{
-	return json_array_size(json_object_get(e, "full")) == 0 && json_array_size(json_object_get(e, "items")) == 0;
-}
-
 static bool names(const json_t *list, int osd)
 {
 	json_t *j;
@@ -82,8 +77,9 @@ static bool is_part_of(const json_t *e, const json_t *whole)
 {
 	const json_t *a = json_object_get(e, "items"), *b = json_object_get(whole, "items");
 
-	if (json_array_size(json_object_get(e, "full")))
-		return json_equal(json_object_get(e, "full"), json_object_get(whole, "full"));
+	if (json_array_size(json_object_get(e, "full")) &&
+	    !json_equal(json_object_get(e, "full"), json_object_get(whole, "full")))
+		return false;
 	for (size_t i = 0; i + 1 < json_array_size(a); i += 2) {
 		bool found = false;
 
@@ -246,8 +242,8 @@ static void send_one(void *arg, size_t i)
 		send_kind(l->run->c, id, ch, json_array_size(json_object_get(ch->want, "full")) != 0, &ch->err);
 }
 
-/* What the mon refuses for itself (a PG or OSD that is gone meanwhile) is left to who reads it back; who may not go on does not.
- */
+/* What the mon refuses for itself (a PG or OSD that is gone meanwhile, a client without the cap) is left to who reads it back;
+ * who may not go on does not. */
 static int send_all(struct changes *l, struct cn_error *err)
 {
 	int r = 0;
@@ -256,7 +252,7 @@ static int send_all(struct changes *l, struct cn_error *err)
 	for (size_t i = 0; i < l->n; i++) {
 		int e = l->v[i].err.errnum;
 
-		if (r == 0 && e && e != EINVAL && e != ENOENT && e != EPERM) {
+		if (r == 0 && e && e != EINVAL && e != ENOENT && e != EPERM && e != EACCES) {
 			r = -e;
 			cn_error_move(err, &l->v[i].err);
 		}
@@ -282,12 +278,12 @@ static int record_pins(struct cn_run *run, const struct cn_pins *pins, const jso
 	return cn_save_all(run, CN_PHASE_PIN, err);
 }
 
-static size_t count_kept(const struct changes *l, const struct cn_osdmap *m)
+static size_t count_kept(const struct changes *l, size_t n, const struct cn_osdmap *m)
 {
 	_cleanup_json_ json_t *entries = read_entries(m);
 	size_t kept = 0;
 
-	for (size_t i = 0; i < l->n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		_cleanup_json_ json_t *now = entry_of(entries, l->v[i].pgid);
 
 		kept += json_equal(now, l->v[i].want);
@@ -311,17 +307,18 @@ int cn_upmaps_pin(struct cn_run *run, const struct cn_pins *pins, size_t *ret_ke
 	if (r == 0)
 		r = cn_osdmap_get(run->c, &after, err);
 	if (r == 0)
-		*ret_kept = count_kept(&l, &after);
+		*ret_kept = count_kept(&l, l.n, &after);
 	for (size_t i = 0; i < run->n && r == 0; i++)
 		run->drains[i].journal.pin_epoch = after.epoch;
 	release_changes(&l);
 	return r;
 }
 
-/* ours, or what the mon has left of the entry before; and nothing at all may be either's doing */
+/* What the mon has left of our entry or of the one before: it cancels pairs when the weights go, and when they come back. Nothing
+ * at all may be anybody's doing. */
 static bool may_restore(const json_t *now, const json_t *rec, const json_t *to)
 {
-	return is_empty(now) || json_equal(now, json_object_get(rec, "ours")) || is_part_of(now, to);
+	return is_part_of(now, json_object_get(rec, "ours")) || is_part_of(now, to);
 }
 
 static void collect_restores(const struct cn_journal *j, bool window_only, const json_t *entries, struct changes *l,
@@ -350,8 +347,7 @@ static void forget_window(struct cn_journal *j)
 	json_t *rec;
 	void *next;
 
-	json_object_foreach_safe(j->upmaps, next, pgid, rec)
-	{
+	json_object_foreach_safe (j->upmaps, next, pgid, rec) {
 		json_t *undo = json_object_get(rec, "undo");
 
 		if (undo && json_equal(undo, json_object_get(rec, "was"))) {
@@ -363,27 +359,61 @@ static void forget_window(struct cn_journal *j)
 	}
 }
 
-int cn_upmaps_restore(struct cn_run *run, bool window_only, struct cn_strv *ret_foreign, struct cn_error *err)
+static bool is_recorded(const struct cn_run *run, const char *pgid)
 {
-	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {}, after = {};
+	for (size_t i = 0; i < run->n; i++)
+		if (json_object_get(run->drains[i].journal.upmaps, pgid))
+			return true;
+	return false;
+}
+
+/* The weights come back one after the other, and in between the mon may have cancelled entries that are nobody's of ours. One
+ * that it cancels again is of no use with the weights as they are. */
+static void collect_lost(const struct cn_run *run, json_t *seen, const json_t *entries, struct changes *l)
+{
+	const char *pgid;
+	json_t *was;
+
+	json_object_foreach (seen, pgid, was) {
+		_cleanup_json_ json_t *now = entry_of(entries, pgid);
+
+		if (!json_equal(now, was) && is_part_of(now, was) && !is_recorded(run, pgid))
+			add_change(l, pgid, now, was);
+	}
+}
+
+int cn_upmaps_read(struct cn_run *run, json_t **ret, struct cn_error *err)
+{
+	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {};
+	int r = cn_osdmap_get(run->c, &m, err);
+
+	if (r == 0)
+		*ret = read_entries(&m);
+	return r;
+}
+
+int cn_upmaps_restore(struct cn_run *run, json_t *seen, bool window_only, struct cn_strv *ret_foreign, struct cn_error *err)
+{
+	_cleanup_(cn_osdmap_release) struct cn_osdmap after = {};
 	_cleanup_json_ json_t *entries = NULL;
 	struct changes l = {.run = run};
-	size_t kept = 0;
-	int r = cn_osdmap_get(run->c, &m, err);
+	size_t kept = 0, ours;
+	int r = cn_upmaps_read(run, &entries, err);
 
 	if (r < 0)
 		return r;
-	entries = read_entries(&m);
 	for (size_t i = 0; i < run->n; i++)
 		collect_restores(&run->drains[i].journal, window_only, entries, &l, ret_foreign);
+	ours = l.n;
+	collect_lost(run, seen, entries, &l);
 	if (l.n) {
 		r = send_all(&l, err);
 		if (r == 0)
 			r = cn_osdmap_get(run->c, &after, err);
 		if (r == 0)
-			kept = count_kept(&l, &after);
-		if (r == 0 && kept < l.n)
-			cn_strv_addf(ret_foreign, "the monitors did not take back %zu of %zu upmap entries", l.n - kept, l.n);
+			kept = count_kept(&l, ours, &after);
+		if (r == 0 && kept < ours)
+			cn_strv_addf(ret_foreign, "the monitors did not take back %zu of %zu upmap entries", ours - kept, ours);
 	}
 	for (size_t i = 0; i < run->n && r == 0 && window_only; i++)
 		forget_window(&run->drains[i].journal);
@@ -397,6 +427,15 @@ int64_t cn_before_epoch(const struct cn_run *run)
 
 	for (size_t i = 0; i < run->n; i++)
 		epoch = MAX(epoch, run->drains[i].journal.before_epoch);
+	return epoch;
+}
+
+int64_t cn_change_epoch(const struct cn_run *run)
+{
+	int64_t epoch = 0;
+
+	for (size_t i = 0; i < run->n; i++)
+		epoch = MAX(epoch, run->drains[i].journal.change_epoch);
 	return epoch;
 }
 

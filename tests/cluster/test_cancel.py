@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """cancel puts everything back to the last bit, whatever the drain was about to do."""
-from cnlib.case import OURS, QUICK, STEPS, ClusterCase, share, signal, wait_for
+from cnlib.case import OURS, QUICK, STEPS, ClusterCase, forced, share, signal, wait_for
 
 TIMEOUT = 1200
 BEFORE_PURGE = ['%s:%s' % (s, e) for s in STEPS[:STEPS.index('purge')] for e in ('begin', 'end')]
@@ -49,7 +49,7 @@ class Cancels:
         return (0, 3) if point.split(':')[0] in ('lock', 'check') or point == 'hold:begin' else (0,)
 
     def drain(self, trap=None):
-        return self.tool.start_drain('127.0.1.2', '--accept', 'existing', trap=trap)
+        return self.tool.start_drain('127.0.1.2', '--accept', 'existing', *forced(trap), trap=trap)
 
     def after_a_kill_at(self, point):
         run = self.drain(point + ':KILL').wait()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """SIGKILL at each point, then the same command: removed, nothing lost, everything else as before."""
-from cnlib.case import HOLD_FLAGS, POINTS, QUICK, ClusterCase, share, signal, wait_for
+from cnlib.case import HOLD_FLAGS, POINTS, QUICK, ClusterCase, forced, share, signal, wait_for
 
 TIMEOUT = 1200
-HELD = ['%s:%s' % (s, e) for s in ('hold', 'reweight', 'forecast', 'release') for e in ('begin', 'end')]
+HELD = ['%s:%s' % (s, e) for s in ('hold', 'reweight', 'forecast', 'pin', 'release') for e in ('begin', 'end')]
 
 
 class Kills:
@@ -12,7 +12,7 @@ class Kills:
     def killed_at(self, point):
         c = self.cluster
         before, observer, loader = c.snapshot(), self.observer(), self.load()
-        run = self.tool.start_drain('127.0.1.2', trap=point + ':KILL')
+        run = self.tool.start_drain('127.0.1.2', *forced(point), trap=point + ':KILL')
         run.wait()
         self.assertEqual(run.code, -signal.SIGKILL, 'the trap did not spring: %s' % run)
         if point in HELD:      # before anyone runs the tool again

@@ -15,7 +15,7 @@ from .observer import Observer
 from .tool import Tool
 from .util import wait_for
 
-STEPS = ['lock', 'check', 'hold', 'reweight', 'forecast', 'release', 'wait', 'prove', 'out', 'stop', 'purge', 'sweep', 'audit', 'done']
+STEPS = ['lock', 'check', 'hold', 'reweight', 'forecast', 'pin', 'release', 'wait', 'prove', 'out', 'stop', 'purge', 'sweep', 'audit', 'done']
 POINTS = ['%s:%s' % (step, state) for step in STEPS for state in ('begin', 'end')]
 HOLD_FLAGS = {'norecover', 'nobackfill', 'norebalance'}
 OURS = ('config-key | cephnode/drain/', 'config-key | cephnode/lock')   # what a drain may leave: its tombstone, where the lock lives
@@ -35,6 +35,11 @@ def share(points, n, name):
         return points
     chosen = set(random.Random('%s %d' % (name, seed())).sample(range(len(points)), n))
     return [p for i, p in enumerate(points) if i in chosen]
+
+
+def forced(point):
+    """Options that let a drain come by this point: pins are made where they save enough, and not beside a compat weight-set."""
+    return ['--pin', 'always'] if point and point.startswith('pin:') else []
 
 
 class ClusterCase(unittest.TestCase):
@@ -140,4 +145,4 @@ class ClusterCase(unittest.TestCase):
         return self.tool.run('status', '-f', 'json').json['drains']
 
 
-__all__ = ['ClusterCase', 'STEPS', 'POINTS', 'HOLD_FLAGS', 'OURS', 'QUICK', 'CAMPAIGN', 'share', 'signal', 'snapshot', 'unittest', 'wait_for']
+__all__ = ['ClusterCase', 'STEPS', 'POINTS', 'HOLD_FLAGS', 'OURS', 'QUICK', 'CAMPAIGN', 'forced', 'share', 'signal', 'snapshot', 'unittest', 'wait_for']
