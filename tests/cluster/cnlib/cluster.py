@@ -319,6 +319,18 @@ class Cluster:
             self.mon('osd rm-pg-upmap-items', pgid=p['pgid'])
         self.wait_clean()
 
+    def add_rule(self, text):
+        """One that no command makes."""
+        old, new = self.dir / 'crush.old', self.dir / 'crush.new'
+        code, data, error = self.rados.mon_command(as_command('osd getcrushmap', {}), b'', 60)
+        if code:
+            raise CommandError('osd getcrushmap', code, error)
+        old.write_bytes(data)
+        whole = subprocess.run(['crushtool', '-d', str(old)], capture_output=True, text=True, check=True).stdout
+        (self.dir / 'crush.txt').write_text(whole + text)
+        subprocess.run(['crushtool', '-c', str(self.dir / 'crush.txt'), '-o', str(new)], check=True)
+        self.mon('osd setcrushmap', new.read_bytes())
+
     def in_host(self, osd_id, bucket):
         return any(b['name'] == bucket and any(i['id'] == osd_id for i in b['items'])
                    for b in self.mon('osd crush dump')['buckets'])

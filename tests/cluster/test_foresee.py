@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the forecast refuses, and that it leaves no trace: on racks, datacenters and regions, full and lopsided, with dead nodes."""
+from cnlib.case import QUICK, ClusterCase, wait_for
+
+TIMEOUT = 900
+
+
+class Foresee(ClusterCase):
+    """Two regions of a datacenter each, joined in one cluster: east/dc1 = r1 (node1, node2), r2 (node3); west/dc2 = r3 (node4, node5),
+    r4 (node6). Pools: rep and ec by host; span: two copies in each datacenter; racks: by rack; lop: by a root of its own."""
+    SHAPE = dict(HOSTS=6, OSDS=2, PG_REP=16, PG_EC=8, PG_RBD=0, **QUICK)
+    DATA = {'rep': (60, 65536), 'ec': (30, 65536), 'span': (20, 65536), 'racks': (20, 65536)}
+    TREE = {'r1': (1, 2), 'r2': (3,), 'r3': (4, 5), 'r4': (6,)}
+
+    @classmethod
+    def prepare(cls):
+        c = cls.cluster
+        for region, dc, racks in (('east', 'dc1', ('r1', 'r2')), ('west', 'dc2', ('r3', 'r4'))):
+            c.mon('osd crush add-bucket', name=region, type='region', args=['root=default'])
+            c.mon('osd crush add-bucket', name=dc, type='datacenter', args=['region=' + region])
+            for rack in racks:
+                c.mon('osd crush add-bucket', name=rack, type='rack', args=['datacenter=' + dc])
+                for h in cls.TREE[rack]:
+                    c.mon('osd crush move', name=c.name(h), args=['rack=' + rack])
+        c.mon('osd crush rule create-replicated', name='racks', root='default', type='rack')
+        c.add_rule('rule span {\n id 40\n type replicated\n min_size 1\n max_size 10\n step take default\n step choose firstn 2 type datacenter\n'
+                   ' step chooseleaf firstn 2 type host\n step emit\n}\n')
+        for pool, rule, size in (('span', 'span', 4), ('racks', 'racks', 3)):
+            c.mon('osd pool create', pool=pool, pg_num=8, pgp_num=8, pool_type='replicated', rule=rule)
+            c.mon('osd pool set', pool=pool, var='size', val=str(size))
+        c.wait_clean()
+
+    def setUp(self):
+        super().setUp()
+        self.cluster.wait_healthy()
+
+    def refused(self, *args, says=(), plan_too=True):
+        """plan and drain say no alike, with these words, and nothing was changed."""
+        before = self.cluster.snapshot()
+        run = self.assert_code(self.tool.run('drain', *args, '-y', '-f', 'json'), 4)
+        self.assertEqual((run.result['outcome'], run.result['exit']), ('refused', 4))
+        for word in says:
+            self.assertIn(word, run.stderr)
+        if plan_too:
+            plan = self.assert_code(self.tool.run('plan', *args, '-f', 'json'), 4)
+            self.assertTrue(plan.json['refusals'])
+        self.assert_same(before)
+        self.assertEqual(self.drains(), [])
+        return run
+
+    def test_domains(self):
+        plan = self.assert_code(self.tool.run('plan', 'node3', '-f', 'json'), 0).json     # r2 goes: three racks are left
+        pools = {p['name']: (p['domain'], p['needed'], p['left'], p['ok']) for p in plan['pools']}
+        self.assertEqual(pools['racks'], ('rack', 3, 3, True))
+        self.assertEqual(pools['span'][1:], (4, 4, True))
+        self.refused('node3', 'node6', says=["'racks'", 'rack'])       # two racks, and hosts enough
+        self.refused('node1', 'node2', says=["'span'"])                # one host of two in the east, and three racks
+        self.refused('node4', 'node6')
+
+    def test_a_hole_that_counting_does_not_see(self):
+        """One host of those that are left has next to no weight: CRUSH tries 50 times, and gives up."""
+        c = self.cluster
+        c.mon('osd crush add-bucket', name='lop', type='root')
+        self.addCleanup(c.mon, 'osd crush rm', name='lop')
+        for h in (1, 2, 3):
+            c.mon('osd crush link', name=c.name(h), args=['root=lop'])
+            self.addCleanup(c.mon, 'osd crush unlink', name=c.name(h), ancestor='lop')
+        c.mon('osd crush add-bucket', name='tiny', type='host')
+        c.mon('osd crush move', name='tiny', args=['root=lop'])
+        c.mon('osd crush set', id=11, weight=0.0001, args=['root=lop', 'host=tiny'])
+        self.addCleanup(c.mon, 'osd crush rm', name='tiny')
+        self.addCleanup(c.mon, 'osd crush set', id=11, weight=1.0, args=['root=default', 'host=node6'])
+        c.mon('osd crush rule create-replicated', name='lop', root='lop', type='host')
+        self.addCleanup(c.mon, 'osd crush rule rm', name='lop')
+        c.mon('osd pool create', pool='lop', pg_num=8, pgp_num=8, pool_type='replicated', rule='lop')
+        self.addCleanup(c.mon, 'osd pool rm', pool='lop', pool2='lop', yes_i_really_really_mean_it=True)
+        c.wait_clean()
+        c.wait_healthy()
+        run = self.refused('node2', says=["'lop'", 'CRUSH finds a place for only'])
+        pools = {p['name']: p for p in run.events('plan')[0]['pools']}
+        self.assertEqual((pools['lop']['left'], pools['lop']['ok']), (3, True))       # counting sees enough of them
+        before = c.snapshot()
+        # without osdmaptool only the hold can tell; what it did is undone
+        run = self.assert_code(self.tool.run('drain', 'node2', '-y', '-f', 'json', env=dict(PATH='/nonexistent')), 4)
+        self.assertIn('CRUSH finds a place for only', run.stderr)
+        self.assertIn('reweight:end', run.steps())
+        self.assert_same(before)
+        self.assertEqual(self.drains(), [])
+
+    def test_full_targets(self):
+        c = self.cluster
+        plan = self.assert_code(self.tool.run('plan', 'node2', '-f', 'json'), 0).json
+        worst = max(plan['targets'], key=lambda t: t['after'])
+        now = max(o['kb_used'] / o['kb'] for o in c.mgr('osd df')['nodes'])
+        self.assertEqual(plan['fullest']['after'], max(worst['after'], plan['fullest']['before']))
+        self.assertGreater(worst['after'], now, 'the fullest would not be fuller than the fullest is now: %s' % plan)
+        ratios, between = {k: c.mon('osd dump')[k] for k in ('nearfull_ratio', 'backfillfull_ratio')}, (now + worst['after']) / 2
+
+        def restore():
+            for k in ('backfillfull', 'nearfull'):
+                c.mon('osd set-%s-ratio' % k, ratio=round(ratios[k + '_ratio'], 6))
+        self.addCleanup(restore)
+        c.mon('osd set-nearfull-ratio', ratio=between)
+        near = self.assert_code(self.tool.run('plan', 'node2', '-f', 'json'), 0).json
+        self.assertTrue([w for w in near['warnings'] if 'nearfull' in w and 'osd.%d' % worst['osd'] in w], near['warnings'])
+        c.mon('osd set-nearfull-ratio', ratio=between * 0.9999)
+        c.mon('osd set-backfillfull-ratio', ratio=between)
+        self.refused('node2', says=['osd.%d would be' % worst['osd'], 'backfill'])
+        self.refused('node2', '--pin', 'never', says=['backfill'])
+
+    def test_inactive_and_dead(self):
+        """One story: a node dies, and other nodes, and this one itself, are to be drained."""
+        c = self.cluster
+        for i in c.ids(5):
+            c.kill('osd.%d' % i)
+        wait_for('they are down', lambda: not any(c.is_up(i) for i in c.ids(5)))
+        c.mon('osd pool set', pool='span', var='min_size', val='4')
+        self.addCleanup(c.mon_raw, 'osd pool set', pool='span', var='min_size', val='2')
+        wait_for('PGs are inactive', lambda: [p for p in c.pgs() if 'active' not in p['state'].split('+') and 'peering' not in p['state']])
+        bad = next(p for p in c.pgs() if 'active' not in p['state'].split('+') and set(p['acting']) & {0, 1})
+        with self.subTest('inactive PGs'):
+            self.refused('node1', '--accept', 'existing', says=['PG '])
+            self.refused('node1', '--accept', 'existing,PG_AVAILABILITY', says=['undersized'])
+            self.assertIn(bad['pgid'], str(self.tool.run('plan', 'node1', '--accept', 'existing', '-f', 'json').json['refusals']))
+        c.mon('osd pool set', pool='span', var='min_size', val='2')
+        wait_for('they are active', lambda: all('active' in p['state'] for p in c.pgs()))
+        with self.subTest('dead, and still in: other nodes wait, this one goes'):
+            plan = self.assert_code(self.tool.run('plan', 'node1', '--accept', 'existing', '-f', 'json'), 0).json
+            self.assertEqual(plan['forecast']['exact'], True)
+            self.assert_code(self.tool.run('plan', 'node5', '-f', 'json'), 0)
+        with self.subTest('dead, and marked out by the mon'):
+            c.mon('osd out', ids=[str(i) for i in c.ids(5)])
+            c.wait_clean()
+            self.assert_removed(self.tool.drain('node5'), 5)
+            self.assert_data()
+
+    def test_last_copies_on_a_dead_node(self):
+        c = self.cluster
+        c.mon('osd pool create', pool='one', pg_num=4, pgp_num=4, pool_type='replicated', rule='racks')
+        c.mon('osd pool set', pool='one', var='size', val='1', yes_i_really_mean_it=True)
+        c.wait_clean()
+        where = {p['pgid']: p['acting'] for p in c.pgs() if p['pgid'].startswith('%d.' % self.pool_id('one'))}
+        victim = next(iter(where.values()))[0]
+        host = victim // 2 + 1
+        lost = sorted(p for p, a in where.items() if a[0] // 2 + 1 == host)
+        try:
+            for i in c.ids(host):
+                c.kill('osd.%d' % i)
+            wait_for('they are down', lambda: not any(c.is_up(i) for i in c.ids(host)))
+            wait_for('the manager knows', lambda: all('stale' in p['state'] for p in c.pgs() if p['pgid'] in lost))
+            run = self.refused(c.name(host), '--accept', 'existing', plan_too=False)
+            text = str(self.tool.run('plan', c.name(host), '--accept', 'existing', '-f', 'json').json['refusals'])
+            for pgid in lost:
+                self.assertIn(pgid, text)
+            self.assertIn('PG ', run.stderr)
+        finally:
+            c.mon('osd pool rm', pool='one', pool2='one', yes_i_really_really_mean_it=True)
+
+    def pool_id(self, name):
+        return next(p['pool'] for p in self.cluster.mon('osd dump')['pools'] if p['pool_name'] == name)
