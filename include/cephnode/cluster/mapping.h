@@ -35,10 +35,9 @@ int cn_mapping_get(struct cn_cluster *c, const struct cn_osdmap *m, struct cn_ma
 int cn_osdmap_file(struct cn_cluster *c, int64_t epoch, int *ret_fd, struct cn_error *err);
 
 /* osdmaptool (of ceph-base) works out raw, up and acting of every PG in that map, with the CRUSH weights of `zero` (may be NULL)
- * set to 0. m: the same map, for the pools. -ENOENT: there is no osdmaptool; -EPROTO: it failed or said what cannot be
- * understood, with its own words. Blocks for as long as it computes (25 us a PG on 12,000 OSDs); a signal ends it. Contacts no
- * cluster.
- */
+ * set to 0. m: the same map, for the pools. -ENOENT: there is no osdmaptool; -EPROTO: it failed, said what cannot be understood,
+ * or had not ended after a minute and 0.2 ms a PG; with its own words. Blocks for as long as it computes (25 us a PG on 12,000
+ * OSDs); a signal ends it. Contacts no cluster. */
 int cn_maptool_map(int map_fd, const struct cn_osdmap *m, const struct cn_ids *zero, struct cn_mapping *ret,
 		   struct cn_error *err);
 /* The same for an `m` that is this very map, read at this epoch: in half the time where it has no upmaps, no pg_temp and no OSD
