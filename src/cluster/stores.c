@@ -144,23 +144,22 @@ int cn_config_set(struct cn_cluster *c, const char *who, const char *name, const
 	return cn_command(c, CN_MON, NULL, cmd, NULL, err);
 }
 
-int cn_config_show(struct cn_cluster *c, int osd, json_t **ret, struct cn_error *err)
-{
-	return ask(c, CN_MGR, json_pack("{ss,so}", "prefix", "config show", "who", json_sprintf("osd.%d", osd)), ret, err);
-}
-
-int cn_config_show_key(struct cn_cluster *c, int osd, const char *name, char **ret, struct cn_error *err)
+int cn_config_show(struct cn_cluster *c, const char *who, const char *name, char **ret, struct cn_error *err)
 {
 	size_t len;
 	int r;
 
-	/* With a key the reply is the bare value, whatever the format. */
-	r = cn_command_raw(c, CN_MGR, NULL,
-			   json_pack("{ss,so,ss}", "prefix", "config show", "who", json_sprintf("osd.%d", osd), "key", name), ret,
-			   &len, err);
+	/* one value is a line of plain text, whatever format is asked for */
+	r = cn_command_raw(c, CN_MGR, NULL, json_pack("{ss,ss,ss}", "prefix", "config show", "who", who, "key", name), ret, &len,
+			   err);
 	if (r == 0)
 		(*ret)[strcspn(*ret, "\n")] = '\0';
 	return r;
+}
+
+int cn_config_show_all(struct cn_cluster *c, const char *who, json_t **ret, struct cn_error *err)
+{
+	return ask(c, CN_MGR, json_pack("{ss,ss}", "prefix", "config show", "who", who), ret, err);
 }
 
 int cn_auth_exists(struct cn_cluster *c, const char *entity, bool *ret, struct cn_error *err)

@@ -76,16 +76,16 @@ static int choose_samples(struct cn_run *run, struct cn_error *err)
 
 static bool value_is(struct cn_run *run, int osd, const char *name, const char *text)
 {
-	_cleanup_free_ char *value = NULL;
+	_cleanup_free_ char *value = NULL, *who = cn_asprintf("osd.%d", osd);
 
-	return cn_config_show_key(run->c, osd, name, &value, NULL) == 0 && strcmp(value, text) == 0;
+	return cn_config_show(run->c, who, name, &value, NULL) == 0 && strcmp(value, text) == 0;
 }
 
 static int look_at(struct cn_run *run, int osd, bool *ret_custom, struct cn_error *err)
 {
 	struct cn_speed_state *s = &run->speed;
-	_cleanup_free_ char *queue = NULL;
-	int r = cn_config_show_key(run->c, osd, "osd_op_queue", &queue, err);
+	_cleanup_free_ char *queue = NULL, *who = cn_asprintf("osd.%d", osd);
+	int r = cn_config_show(run->c, who, "osd_op_queue", &queue, err);
 
 	if (r < 0)
 		return r;
@@ -207,12 +207,13 @@ static const json_t *shown(const json_t *config, const char *name)
 /* Adds what an OSD runs with and should not. Returns whether some of it may still change. */
 static bool look_at_values(struct cn_run *run, int osd, struct cn_strv *ret)
 {
+	_cleanup_free_ char *who = cn_asprintf("osd.%d", osd);
 	_cleanup_json_ json_t *config = NULL;
 	bool changing = false;
 	const char *name;
 	json_t *v;
 
-	if (cn_config_show(run->c, osd, &config, NULL) < 0)
+	if (cn_config_show_all(run->c, who, &config, NULL) < 0)
 		return true; /* it is down, or the manager is away */
 	json_object_foreach (run->speed.wanted, name, v) {
 		const json_t *e = shown(config, name);

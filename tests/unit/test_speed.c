@@ -509,7 +509,7 @@ static void test_die_at_any_command(void **state _unused_)
 		unsigned k = (unsigned)i;
 
 		while (die_at(k, variants[i]))
-			k += 5;
+			k += 11;
 		assert_true(k > 80);
 	}
 }

@@ -89,10 +89,11 @@ int cn_config_key_rm(struct cn_cluster *c, const char *key, struct cn_error *err
 int cn_config_dump(struct cn_cluster *c, json_t **ret, struct cn_error *err);
 int cn_config_rm(struct cn_cluster *c, const char *who, const char *name, struct cn_error *err);
 int cn_config_set(struct cn_cluster *c, const char *who, const char *name, const char *value, bool force, struct cn_error *err);
-/* What an OSD runs with, as it told the manager (each 5 s). show: array of {name, value, source} of what is not left at its
- * default. show_key: one value, also a default; to be freed; -ENOENT when it knows no such option. */
-int cn_config_show(struct cn_cluster *c, int osd, json_t **ret, struct cn_error *err);
-int cn_config_show_key(struct cn_cluster *c, int osd, const char *name, char **ret, struct cn_error *err);
+/* What a daemon ("osd.3") runs with, wherever that comes from, as it told the manager (each 5 s). show: one value, also a
+ * default; to be freed; -ENOENT when it knows no such option. show_all: array of {name, value, source} of what is not left at its
+ * default. */
+int cn_config_show(struct cn_cluster *c, const char *who, const char *name, char **ret, struct cn_error *err);
+int cn_config_show_all(struct cn_cluster *c, const char *who, json_t **ret, struct cn_error *err);
 
 /* Keys of daemons. exists: needs the cap `auth get`. del: CHANGES; 0 when absent. */
 int cn_auth_exists(struct cn_cluster *c, const char *entity, bool *ret, struct cn_error *err);
