@@ -117,6 +117,11 @@ static const char *or_unset(const char *value)
 	return value ? value : "not set";
 }
 
+static const char *did(const char *now)
+{
+	return now ? "set it to " : "removed it";
+}
+
 /* --- setting ---------------------------------------------------------------------------------------------------------- */
 
 static json_t *new_setting(const struct cn_run *run, const char *name, const char *value, const json_t *dump)
@@ -165,7 +170,7 @@ static void drop_foreign(struct cn_run *run, const json_t *dump)
 
 			if (is_ours(s, now) || exactly(now, field(s, "old")) || (other && is_ours(other, now)))
 				continue;
-			cn_run_warning(run, "another hand set %s to %s; it stays so", field(s, "name"), or_unset(now));
+			cn_run_warning(run, "%s: another hand %s%s; it stays so", field(s, "name"), did(now), now ? now : "");
 			json_array_remove(l, k);
 		}
 	}
@@ -303,8 +308,8 @@ static bool way_back(struct cn_run *run, const struct cn_journal *self, const js
 	if (is_ours(s, now))
 		return true;
 	if (!cn_settings_same(now, old))
-		cn_strv_addf(ret_foreign, "%s: another hand set it to %s (before the drain it was %s)", field(s, "name"),
-			     or_unset(now), or_unset(old));
+		cn_strv_addf(ret_foreign, "%s: another hand %s%s (before the drain it was %s)", field(s, "name"), did(now),
+			     now ? now : "", or_unset(old));
 	return false;
 }
 

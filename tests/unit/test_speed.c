@@ -261,6 +261,7 @@ static void test_an_operators_change_is_kept(void **state)
 	meanwhile(s, operator_changes);
 	sim_drain_to_wait(s, "node1");
 	assert_true(warned(s, "osd_max_backfills: another hand set it to 3 (before the drain it was 2)"));
+	assert_false(warned(s, "osd_recovery_sleep_ssd")); /* removed: as it was before */
 	assert_config(s, "osd_max_backfills", "3");
 	sim_set_config(s, "osd", "", "osd_max_backfills", "2");
 	sim_set_config(s, "osd", "class:hdd", "osd_max_backfills", "4");
@@ -379,7 +380,7 @@ static void test_the_brake_is_an_operators(void **state)
 
 	meanwhile(s, slow_and_an_operator);
 	drain_for(s, "node1", 20);
-	assert_true(warned(s, "another hand set osd_recovery_sleep to 0.9; it stays so"));
+	assert_true(warned(s, "osd_recovery_sleep: another hand set it to 0.9; it stays so"));
 	assert_false(warned(s, "recovery backs off"));
 	assert_config(s, "osd_recovery_sleep", "0.9");
 }
