@@ -321,8 +321,23 @@ static bool may_restore(const json_t *now, const json_t *rec, const json_t *to)
 	return is_part_of(now, json_object_get(rec, "ours")) || is_part_of(now, to);
 }
 
-static void collect_restores(const struct cn_journal *j, bool window_only, const json_t *entries, struct changes *l,
-			     struct cn_strv *ret_foreign)
+/* A drain that is under way beside ours has pinned the PG since: its entry is its own matter. */
+static bool is_anothers(const struct cn_run *run, const char *pgid, const json_t *now)
+{
+	for (size_t i = 0; i < run->others.n; i++) {
+		const struct cn_journal *j = &run->others.v[i];
+		bool mine = cn_journal_is_tombstone(j);
+
+		for (size_t k = 0; k < run->n; k++)
+			mine |= strcmp(run->drains[k].journal.id, j->id) == 0;
+		if (!mine && json_equal(now, json_object_get(json_object_get(j->upmaps, pgid), "ours")))
+			return true;
+	}
+	return false;
+}
+
+static void collect_restores(const struct cn_run *run, const struct cn_journal *j, bool window_only, const json_t *entries,
+			     struct changes *l, struct cn_strv *ret_foreign)
 {
 	const char *pgid;
 	json_t *rec;
@@ -331,7 +346,7 @@ static void collect_restores(const struct cn_journal *j, bool window_only, const
 		_cleanup_json_ json_t *now = entry_of(entries, pgid);
 		json_t *to = json_object_get(rec, window_only ? "undo" : "was");
 
-		if (!to || json_equal(now, to))
+		if (!to || json_equal(now, to) || is_anothers(run, pgid, now))
 			continue;
 		if (may_restore(now, rec, to))
 			add_change(l, pgid, now, to);
@@ -403,7 +418,7 @@ int cn_upmaps_restore(struct cn_run *run, json_t *seen, bool window_only, struct
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < run->n; i++)
-		collect_restores(&run->drains[i].journal, window_only, entries, &l, ret_foreign);
+		collect_restores(run, &run->drains[i].journal, window_only, entries, &l, ret_foreign);
 	ours = l.n;
 	collect_lost(run, seen, entries, &l);
 	if (l.n) {
