@@ -18,6 +18,7 @@ from .util import wait_for
 STEPS = ['lock', 'check', 'hold', 'reweight', 'forecast', 'pin', 'release', 'wait', 'prove', 'out', 'stop', 'purge', 'sweep', 'audit', 'done']
 POINTS = ['%s:%s' % (step, state) for step in STEPS for state in ('begin', 'end')]
 HOLD_FLAGS = {'norecover', 'nobackfill', 'norebalance'}
+PINS = ('osd dump | pg_upmap', 'osd dump | min_compat_client')   # the second says what the upmap entries ask of clients
 OURS = ('config-key | cephnode/drain/', 'config-key | cephnode/lock')   # what a drain may leave: its tombstone, where the lock lives
 QUICK = dict(STATS=1, PROPOSE=0.1)      # a cluster that reports and agrees sooner than by default: for tests that do not turn on that
 CAMPAIGN = os.environ.get('CN_CAMPAIGN') == '1'
@@ -106,10 +107,10 @@ class ClusterCase(unittest.TestCase):
         self.assertEqual(c.flags() & HOLD_FLAGS, set())
 
     def only_host_is_gone(self, before, host, ignore=()):
-        """Nothing but this host's OSDs, its bucket and its share of the root's weight has changed since `before`."""
+        """Nothing but this host's OSDs, its bucket and its share of the root's weight has changed since `before`; pins stay."""
         c, gone = self.cluster, self.cluster.ids(host)
         paths = ['osd dump | osds | osd.%d |' % i for i in gone] + ['auth | osd.%d |' % i for i in gone]
-        left = [d for d in snapshot.diff(before, c.snapshot(), tuple(paths) + OURS + tuple(ignore))
+        left = [d for d in snapshot.diff(before, c.snapshot(), tuple(paths) + OURS + PINS + tuple(ignore))
                 if not d.startswith(('osd crush dump | devices', 'osd crush dump | buckets'))]
         self.assertEqual(left, [])
         want = {b['name']: b['weight'] for b in before['osd crush dump']['buckets'] if '~' not in b['name']}

@@ -315,8 +315,9 @@ class Cluster:
                 else:
                     self.forget_osd(i)
             self.restore_host(host)
-        for p in self.mon('osd dump')['pg_upmap_items']:
-            self.mon('osd rm-pg-upmap-items', pgid=p['pgid'])
+        for kind, prefix in (('pg_upmap_items', 'osd rm-pg-upmap-items'), ('pg_upmap', 'osd rm-pg-upmap')):
+            for p in self.mon('osd dump')[kind]:
+                self.mon(prefix, pgid=p['pgid'])
         self.wait_clean()
 
     def add_rule(self, text):
