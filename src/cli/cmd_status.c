@@ -9,10 +9,11 @@
 
 #define WATCH_EVERY_MS 1000
 
-/* What stands on the terminal and is drawn over by the next round. */
+/* What stands on the terminal and is drawn over by the next round, and what the rounds remember. */
 struct screen {
 	bool live;
 	size_t lines;
+	struct cn_status_memory *memory;
 };
 
 static size_t count_lines(const char *text)
@@ -37,22 +38,27 @@ static int show(struct cn_session *s, const json_t *doc, struct screen *screen)
 {
 	struct cn_table_style style = cn_table_style_stdout(s->settings->color, s->settings->verbose);
 	_cleanup_free_ char *text = NULL, *frame = NULL;
+	bool osds = s->settings->watch || s->settings->verbose;
 	unsigned columns, lines;
 
 	if (s->settings->format == CN_FORMAT_JSON)
 		return cn_out_json(doc);
-	text = cn_view_status(doc, &style);
+	text = cn_view_status(doc, osds, &style);
 	if (!screen->live || !cn_terminal_size(STDOUT_FILENO, &columns, &lines))
 		return cn_out_puts(text);
+	if (count_lines(text) >= lines) { /* rather all drains than all OSDs */
+		free(text);
+		text = cn_view_status(doc, false, &style);
+	}
 	cut_lines(text, lines - 1);
 	frame = screen->lines ? cn_asprintf("\033[%zuA\r\033[J%s", screen->lines, text) : cn_strdup(text);
 	screen->lines = count_lines(text);
 	return cn_out_puts(frame);
 }
 
-static int read_status(struct cn_session *s, json_t **ret, struct cn_error *err)
+static int read_status(struct cn_session *s, struct screen *screen, json_t **ret, struct cn_error *err)
 {
-	return cn_drain_status(&s->drain, s->settings->n_args ? s->settings->args[0] : NULL, ret, err);
+	return cn_drain_status(&s->drain, s->settings->n_args ? s->settings->args[0] : NULL, screen->memory, ret, err);
 }
 
 static bool any_drain(const json_t *doc)
@@ -66,7 +72,7 @@ static int watch(struct cn_session *s, struct screen *screen, struct cn_error *e
 	while (cn_clock_wait_ms(cn_clock_system(), WATCH_EVERY_MS) == 0 && cn_out_error() == 0) {
 		_cleanup_error_ struct cn_error e = {0};
 		_cleanup_json_ json_t *doc = NULL;
-		int r = read_status(s, &doc, &e);
+		int r = read_status(s, screen, &doc, &e);
 
 		if (r == -EINTR || cn_interrupted())
 			break;
@@ -88,20 +94,29 @@ static int watch(struct cn_session *s, struct screen *screen, struct cn_error *e
 	return 0;
 }
 
-int cn_cmd_status(struct cn_session *s, struct cn_error *err)
+static int status(struct cn_session *s, struct screen *screen, struct cn_error *err)
 {
-	struct screen screen = {.live = s->settings->watch && cn_terminal_live(STDOUT_FILENO)};
 	_cleanup_json_ json_t *doc = NULL;
-	int r;
+	int r = read_status(s, screen, &doc, err);
 
-	s->watching = s->settings->watch;
-	r = read_status(s, &doc, err);
 	if (r < 0) {
 		if (r != -EINTR || !s->watching)
 			return r;
 		cn_error_release(err);
 		return 0;
 	}
-	(void)show(s, doc, &screen);
-	return s->settings->watch && any_drain(doc) ? watch(s, &screen, err) : 0;
+	(void)show(s, doc, screen);
+	return s->settings->watch && any_drain(doc) ? watch(s, screen, err) : 0;
+}
+
+int cn_cmd_status(struct cn_session *s, struct cn_error *err)
+{
+	struct screen screen = {.live = s->settings->watch && cn_terminal_live(STDOUT_FILENO)};
+	int r;
+
+	s->watching = s->settings->watch;
+	screen.memory = s->settings->watch ? cn_status_memory_new() : NULL;
+	r = status(s, &screen, err);
+	cn_status_memory_free(screen.memory);
+	return r;
 }

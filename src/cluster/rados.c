@@ -5,12 +5,28 @@
 #include <rados/librados.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
-#include "cephnode/cluster/cluster.h"
+#include "manager.h"
+
+/* The thread that waits for the newest OSD map. */
+struct map_waiter {
+	rados_t rados;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	pthread_t thread;
+	bool running, stop;
+	uint64_t asked, answered; /* numbers of the questions */
+	int result;
+	unsigned seconds; /* limit of who waits; 0: none */
+};
 
 struct rados_cluster {
 	struct cn_cluster base; /* first */
 	rados_t rados;
+	struct map_waiter map;
+	struct cn_manager *manager;
+	struct cn_cluster_config config; /* its strings are the caller's */
 	pthread_mutex_t ioctx_lock;
 	char *ioctx_key; /* "pool\nnamespace" of the one context kept: the tool uses one object */
 	rados_ioctx_t ioctx;
@@ -34,6 +50,86 @@ static char *take_buffer(char *buf, size_t len)
 	return s;
 }
 
+/* One thread for all: who asks while it waits for a monitor gets the answer of its next round, which began after the question. */
+static void *map_thread(void *arg)
+{
+	struct map_waiter *w = arg;
+
+	pthread_mutex_lock(&w->lock);
+	for (;;) {
+		uint64_t asked = w->asked;
+		int r;
+
+		if (w->stop)
+			break;
+		if (asked == w->answered) {
+			pthread_cond_wait(&w->changed, &w->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&w->lock);
+		r = rados_wait_for_latest_osdmap(w->rados);
+		pthread_mutex_lock(&w->lock);
+		w->answered = asked;
+		w->result = r;
+		pthread_cond_broadcast(&w->changed);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+/* rados_wait_for_latest_osdmap() with a time limit: by itself it waits for a quorum for ever. */
+static int wait_for_map(struct map_waiter *w)
+{
+	struct timespec end;
+	uint64_t mine;
+	int r = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	pthread_mutex_lock(&w->lock);
+	end.tv_sec += w->seconds ? w->seconds : 1 << 30;
+	mine = ++w->asked;
+	if (!w->running) {
+		r = -pthread_create(&w->thread, NULL, map_thread, w);
+		w->running = r == 0;
+	}
+	pthread_cond_broadcast(&w->changed);
+	while (r == 0 && w->answered < mine)
+		r = -pthread_cond_timedwait(&w->changed, &w->lock, &end);
+	if (r == 0)
+		r = w->result;
+	pthread_mutex_unlock(&w->lock);
+	return r;
+}
+
+static void map_waiter_init(struct map_waiter *w, rados_t rados, unsigned seconds)
+{
+	pthread_condattr_t attr;
+
+	*w = (struct map_waiter){.rados = rados, .seconds = seconds};
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->changed, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+/* False: the thread still waits for a monitor. */
+static bool map_waiter_end(struct map_waiter *w)
+{
+	struct timespec end;
+
+	pthread_mutex_lock(&w->lock);
+	w->stop = true;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec++;
+	if (w->running && pthread_timedjoin_np(w->thread, NULL, &end) != 0)
+		return false;
+	w->running = false;
+	return true;
+}
+
 static int rados_command(struct cn_cluster *c, enum cn_target target, const char *pgid, const char *cmd, char **ret_out,
 			 size_t *ret_len, char **ret_status)
 {
@@ -48,12 +144,12 @@ static int rados_command(struct cn_cluster *c, enum cn_target target, const char
 		ret = rados_mon_command(r, cmds, 1, NULL, 0, &out, &out_len, &status, &status_len);
 		break;
 	case CN_MGR:
-		ret = rados_mgr_command(r, cmds, 1, NULL, 0, &out, &out_len, &status, &status_len);
+		ret = cn_manager_command(impl(c)->manager, cmd, &out, &out_len, &status, &status_len);
 		break;
 	default:
 		/* with an older map than the cluster's librados looks for a primary that may be purged by now, and has aborted
 		 * over it */
-		ret = rados_wait_for_latest_osdmap(r);
+		ret = wait_for_map(&impl(c)->map);
 		if (ret == 0)
 			ret = rados_pg_command(r, pgid, cmds, 1, NULL, 0, &out, &out_len, &status, &status_len);
 	}
@@ -175,16 +271,26 @@ static void rados_set_timeout(struct cn_cluster *c, unsigned seconds)
 
 	snprintf(text, sizeof(text), "%u", seconds);
 	rados_conf_set(impl(c)->rados, "rados_mon_op_timeout", text);
+	cn_manager_limit(impl(c)->manager, seconds);
+	pthread_mutex_lock(&impl(c)->map.lock);
+	impl(c)->map.seconds = seconds;
+	pthread_mutex_unlock(&impl(c)->map.lock);
 }
 
 static void rados_close(struct cn_cluster *c)
 {
 	struct rados_cluster *rc = impl(c);
+	bool ended = map_waiter_end(&rc->map);
 
+	cn_manager_free(rc->manager);
 	if (rc->ioctx_key)
 		rados_ioctx_destroy(rc->ioctx);
 	free(rc->ioctx_key);
-	rados_shutdown(rc->rados); /* without it the library's threads have aborted the process at exit */
+	rados_shutdown(rc->rados);               /* without it the library's threads have aborted the process at exit */
+	if (!ended && !map_waiter_end(&rc->map)) /* the shutdown ends its wait */
+		return;
+	pthread_cond_destroy(&rc->map.changed);
+	pthread_mutex_destroy(&rc->map.lock);
 	pthread_mutex_destroy(&rc->ioctx_lock);
 	free(rc->base.entity);
 	free(rc);
@@ -260,10 +366,9 @@ static int explain_connect(int r, const struct cn_cluster_config *config, const 
 	return r;
 }
 
-int cn_cluster_connect(const struct cn_cluster_config *config, struct cn_cluster **ret, struct cn_error *err)
+static int connect_once(const struct cn_cluster_config *config, rados_t *ret, struct cn_error *err)
 {
 	const char *entity = config->name ? config->name : "client.admin";
-	struct rados_cluster *rc;
 	rados_t rados;
 	int r;
 
@@ -276,13 +381,35 @@ int cn_cluster_connect(const struct cn_cluster_config *config, struct cn_cluster
 		if (r < 0)
 			explain_connect(r, config, entity, err);
 	}
-	if (r < 0) {
+	if (r < 0)
 		rados_shutdown(rados);
+	else
+		*ret = rados;
+	return r;
+}
+
+static int connect_for_manager(void *arg, rados_t *ret)
+{
+	struct cn_cluster_config config = ((struct rados_cluster *)arg)->config;
+
+	config.op_timeout_s = 0;
+	return connect_once(&config, ret, NULL);
+}
+
+int cn_cluster_connect(const struct cn_cluster_config *config, struct cn_cluster **ret, struct cn_error *err)
+{
+	struct rados_cluster *rc;
+	rados_t rados;
+	int r = connect_once(config, &rados, err);
+
+	if (r < 0)
 		return r;
-	}
 	rc = cn_calloc(1, sizeof(*rc));
-	rc->base = (struct cn_cluster){&rados_ops, config->op_timeout_s, cn_strdup(entity)};
+	rc->base = (struct cn_cluster){&rados_ops, config->op_timeout_s, cn_strdup(config->name ? config->name : "client.admin")};
 	rc->rados = rados;
+	rc->config = *config;
+	rc->manager = cn_manager_new(connect_for_manager, rc, config->op_timeout_s);
+	map_waiter_init(&rc->map, rados, config->op_timeout_s);
 	pthread_mutex_init(&rc->ioctx_lock, NULL);
 	*ret = &rc->base;
 	return 0;

@@ -96,6 +96,11 @@ int cn_mds_metadata(struct cn_cluster *c, json_t **ret, struct cn_error *err)
 	return ask(c, CN_MON, json_pack("{ss}", "prefix", "mds metadata"), ret, err);
 }
 
+int cn_mgr_dump(struct cn_cluster *c, json_t **ret, struct cn_error *err)
+{
+	return ask(c, CN_MON, json_pack("{ss}", "prefix", "mgr dump"), ret, err);
+}
+
 int cn_config_key_get(struct cn_cluster *c, const char *key, char **ret, struct cn_error *err)
 {
 	size_t len;

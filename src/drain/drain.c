@@ -234,6 +234,8 @@ static int wait_and_prove(struct cn_run *run, struct cn_error *err)
 		if (r == 0 && run->method_out) {
 			run->bytes_moved_before = cn_run_bytes_moved(run);
 			run->bytes_left = run->bytes_total;
+			for (size_t i = 0; i < run->n; i++)
+				run->drains[i].journal.bytes_left = run->drains[i].journal.bytes_total;
 			r = reweight_after_out(run, err);
 			if (r == 0)
 				r = timed_wait(run, err);

@@ -187,8 +187,8 @@ static void take_over(struct cn_run *run)
 
 		run->method_out = j->method_out;
 		run->bytes_total += j->bytes_total;
+		run->bytes_left += j->bytes_left;
 	}
-	run->bytes_left = run->bytes_total;
 	run->weights_zero = run->n && cn_run_phase(run) >= CN_PHASE_WAIT && !run->method_out;
 }
 
@@ -314,6 +314,7 @@ static void refresh(struct cn_run *run, struct cn_drain *d, const struct cn_inve
 	old->n_pgs = now.n_pgs;
 	old->pools = TAKE_PTR(now.pools);
 	old->n_pools = now.n_pools;
+	old->bytes_left = now.bytes_left; /* what came back is to move again */
 	old->bytes_total = MAX(old->bytes_total, now.bytes_total);
 	now.n_pgs = now.n_pools = 0;
 	cn_journal_release(&now);

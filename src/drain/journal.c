@@ -47,6 +47,19 @@ static void record_osd(const struct cn_inventory *inv, const struct cn_node_osd 
 	snprintf(ret->uuid, sizeof(ret->uuid), "%s", o->osd.uuid);
 }
 
+/* The OSDs of the node that are in its acting set; for shards that are missing there, those that are down. */
+static void record_holders(const struct cn_node *node, const struct cn_pg *pg, struct cn_journal_pg *rec)
+{
+	for (int down = 0; down < 2; down++)
+		for (size_t i = 0; i < node->n_osds && rec->n_osds < CN_PG_OSDS; i++) {
+			const struct cn_osd *o = &node->osds[i].osd;
+			bool holds = down ? !o->up : o->up && cn_pg_has_osd(pg, o->id);
+
+			if (holds && (!down || rec->n_osds < rec->shards))
+				rec->osds[rec->n_osds++] = o->id;
+		}
+}
+
 static void record_pgs(const struct cn_inventory *inv, const struct cn_node *node, struct cn_journal *j)
 {
 	j->pgs = cn_calloc(node->pgs.n, sizeof(*j->pgs));
@@ -56,8 +69,13 @@ static void record_pgs(const struct cn_inventory *inv, const struct cn_node *nod
 
 		rec->id = pg->id;
 		rec->shards = cn_node_shards(&inv->osdmap, node, pg);
+		record_holders(node, pg, rec);
 		j->bytes_total += rec->shards * cn_shard_bytes(&inv->osdmap, pg);
+		for (int k = 0; k < rec->n_osds; k++)
+			cn_journal_osd(j, rec->osds[k])->bytes_total +=
+				rec->shards * cn_shard_bytes(&inv->osdmap, pg) / rec->n_osds;
 	}
+	j->bytes_left = j->bytes_total;
 	j->pools = cn_calloc(inv->osdmap.n_pools, sizeof(*j->pools));
 	for (size_t i = 0; i < inv->osdmap.n_pools; i++)
 		j->pools[j->n_pools++] = (struct cn_journal_pool){inv->osdmap.pools[i].id, inv->osdmap.pools[i].pg_num};
@@ -131,12 +149,34 @@ static json_t *osds_json(const struct cn_journal *j)
 	for (size_t i = 0; i < j->n_osds; i++) {
 		const struct cn_journal_osd *o = &j->osds[i];
 
-		json_array_append_new(a, json_pack("{si,ss,sb,sb,sI,sI,so,so}", "id", o->id, "uuid", o->uuid, "in_tree",
+		json_array_append_new(a, json_pack("{si,ss,sb,sb,sI,sI,so,so,sI}", "id", o->id, "uuid", o->uuid, "in_tree",
 						   o->in_tree, "pending", o->pending, "crush_weight", (json_int_t)o->crush_weight,
 						   "reweight", (json_int_t)o->reweight, "device_class",
-						   cn_json_string(o->device_class), "parent", cn_json_string(o->parent)));
+						   cn_json_string(o->device_class), "parent", cn_json_string(o->parent),
+						   "bytes_total", (json_int_t)o->bytes_total));
 	}
 	return a;
+}
+
+/* [shards, OSD...], or the number of shards alone where the OSDs are not known. */
+static json_t *pg_json(const struct cn_journal_pg *rec)
+{
+	json_t *a;
+
+	if (rec->n_osds == 0)
+		return json_integer(rec->shards);
+	a = json_array();
+	json_array_append_new(a, json_integer(rec->shards));
+	for (int k = 0; k < rec->n_osds; k++)
+		json_array_append_new(a, json_integer(rec->osds[k]));
+	return a;
+}
+
+static void read_pg(const json_t *v, struct cn_journal_pg *ret)
+{
+	ret->shards = (int)json_integer_value(json_is_array(v) ? json_array_get(v, 0) : v);
+	for (size_t k = 1; k < json_array_size(v) && ret->n_osds < CN_PG_OSDS; k++)
+		ret->osds[ret->n_osds++] = (int)json_integer_value(json_array_get(v, k));
 }
 
 static json_t *pgs_json(const struct cn_journal *j)
@@ -146,7 +186,7 @@ static json_t *pgs_json(const struct cn_journal *j)
 	for (size_t i = 0; i < j->n_pgs; i++) {
 		char text[CN_PGID_STRLEN];
 
-		json_object_set_new(o, cn_pgid_format(j->pgs[i].id, text), json_integer(j->pgs[i].shards));
+		json_object_set_new(o, cn_pgid_format(j->pgs[i].id, text), pg_json(&j->pgs[i]));
 	}
 	return o;
 }
@@ -189,6 +229,8 @@ json_t *cn_journal_json(const struct cn_journal *j)
 	json_object_set_new(b, "bytes_total", json_integer(j->bytes_total));
 	json_object_set_new(b, "bytes_beside", json_integer(j->bytes_beside));
 	json_object_set_new(b, "before_epoch", json_integer(j->before_epoch));
+	json_object_set_new(b, "bytes_left", json_integer(j->bytes_left));
+	json_object_set_new(b, "released_ms", json_integer(j->released_ms));
 	json_object_set_new(b, "change_epoch", json_integer(j->change_epoch));
 	json_object_set_new(b, "pin_epoch", json_integer(j->pin_epoch));
 	json_object_set_new(b, "upmaps", j->upmaps ? json_incref(j->upmaps) : json_null());
@@ -238,6 +280,7 @@ static void read_osds(const json_t *a, struct cn_journal *ret)
 		rec->reweight = (uint32_t)cn_json_int(o, "reweight", 0);
 		rec->device_class = dup_or_null(o, "device_class");
 		rec->parent = dup_or_null(o, "parent");
+		rec->bytes_total = cn_json_int(o, "bytes_total", 0);
 	}
 }
 
@@ -250,7 +293,7 @@ static bool read_pgs(const json_t *body, struct cn_journal *ret)
 	json_object_foreach (pgs, key, v) {
 		if (!cn_pgid_parse(key, &ret->pgs[ret->n_pgs].id))
 			return false;
-		ret->pgs[ret->n_pgs++].shards = (int)json_integer_value(v);
+		read_pg(v, &ret->pgs[ret->n_pgs++]);
 	}
 	if (ret->n_pgs)
 		qsort(ret->pgs, ret->n_pgs, sizeof(*ret->pgs), cn_pgid_cmp);
@@ -284,6 +327,8 @@ int cn_journal_read(const json_t *body, struct cn_journal *ret, struct cn_error 
 	j.bytes_beside = cn_json_int(body, "bytes_beside", 0);
 	j.rate = cn_json_int(body, "rate", 0);
 	j.before_epoch = cn_json_int(body, "before_epoch", 0);
+	j.bytes_left = cn_json_int(body, "bytes_left", j.bytes_total);
+	j.released_ms = cn_json_int(body, "released_ms", 0);
 	j.change_epoch = cn_json_int(body, "change_epoch", 0);
 	j.pin_epoch = cn_json_int(body, "pin_epoch", 0);
 	j.upmaps = json_deep_copy(cn_json_obj(body, "upmaps")); /* grows; the body may be somebody else's too */
@@ -343,13 +388,9 @@ bool cn_journal_matches(const struct cn_journal *j, const char *name)
 	return false;
 }
 
-static bool recorded(const struct cn_journal *j, struct cn_pgid id, int *ret_shards)
+static const struct cn_journal_pg *recorded(const struct cn_journal *j, struct cn_pgid id)
 {
-	const struct cn_journal_pg *rec = j->n_pgs ? bsearch(&id, j->pgs, j->n_pgs, sizeof(*j->pgs), cn_pgid_cmp) : NULL;
-
-	if (rec)
-		*ret_shards = rec->shards;
-	return rec;
+	return j->n_pgs ? bsearch(&id, j->pgs, j->n_pgs, sizeof(*j->pgs), cn_pgid_cmp) : NULL;
 }
 
 struct cn_journal_pg *cn_journal_pgs_now(const struct cn_journal *j, const struct cn_osdmap *m, size_t *ret_n)
@@ -366,12 +407,13 @@ struct cn_journal_pg *cn_journal_pgs_now(const struct cn_journal *j, const struc
 			 * now in the PG that its seed folds to under the new one. */
 			struct cn_pgid was = {pool->id, cn_pg_stable_mod(seed, then)};
 			struct cn_pgid is = {pool->id, cn_pg_stable_mod(seed, now)};
-			int shards;
+			const struct cn_journal_pg *rec = recorded(j, was);
 
-			if (!recorded(j, was, &shards))
+			if (!rec)
 				continue;
 			cn_grow(&v, &cap, n, sizeof(*v));
-			v[n++] = (struct cn_journal_pg){is, shards};
+			v[n] = *rec;
+			v[n++].id = is;
 		}
 	}
 	if (n)

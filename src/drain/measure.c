@@ -44,24 +44,69 @@ static int64_t bytes_left(const struct cn_osdmap *m, const struct cn_pg *pg, int
 	return (int64_t)((double)all * MIN(left, 1.0));
 }
 
+static struct cn_measure_osd *find_osd(struct cn_measure *m, int id)
+{
+	for (size_t i = 0; i < m->n_osds; i++)
+		if (m->osds[i].id == id)
+			return &m->osds[i];
+	return NULL;
+}
+
+/* Which OSDs had it is recorded, as young PGs have left them long before their data have moved. */
+static void attribute(struct cn_measure *ret, const struct cn_journal_pg *rec, const struct cn_pg *pg, int64_t bytes)
+{
+	struct cn_measure_osd *of[CN_PG_OSDS];
+	size_t n = 0;
+
+	for (int k = 0; k < rec->n_osds; k++) {
+		of[n] = find_osd(ret, rec->osds[k]);
+		n += of[n] != NULL;
+	}
+	for (size_t i = 0; i < ret->n_osds && rec->n_osds == 0 && n < CN_PG_OSDS; i++)
+		if (cn_pg_has_osd(pg, ret->osds[i].id))
+			of[n++] = &ret->osds[i];
+	if (n == 0 && ret->n_osds)
+		of[n++] = &ret->osds[0];
+	for (size_t k = 0; k < n; k++) {
+		of[k]->pgs_left++;
+		of[k]->bytes_left += bytes / (int64_t)n + (k == 0 ? bytes % (int64_t)n : 0);
+	}
+}
+
 static void count(const struct cn_osdmap *m, const struct cn_journal_pg *rec, const struct cn_ids *osds, const struct look *l,
 		  size_t n_lists, struct cn_measure *ret)
 {
-	const struct cn_pg *pg = NULL;
+	struct cn_pg *pg = NULL;
+	int64_t bytes;
 
 	for (size_t k = 0; k < n_lists && !pg; k++)
 		pg = cn_pgs_find(&l->lists[k], rec->id);
 	if (!pg || (cn_pg_state_is_clean(pg->state) && !has_any(pg, osds, false)))
 		return;
 	ret->pgs_left++;
-	ret->bytes_left += bytes_left(m, pg, rec->shards, osds);
-	if (!cn_strv_has(&ret->words, pg->state))
-		cn_strv_add(&ret->words, pg->state);
+	bytes = bytes_left(m, pg, rec->shards, osds);
+	ret->bytes_left += bytes;
+	attribute(ret, rec, pg, bytes);
+	cn_grow(&ret->left.v, &ret->left.cap, ret->left.n, sizeof(*ret->left.v));
+	ret->left.v[ret->left.n++] = *pg;
+	pg->state = NULL; /* handed over; the id stays, for the next look-up */
+	pg->up = pg->acting = NULL;
+	pg->n_up = pg->n_acting = 0;
+}
+
+static size_t count_moving(const struct cn_pgs *pgs)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < pgs->n; i++)
+		n += cn_pg_state_has(pgs->v[i].state, "backfilling") || cn_pg_state_has(pgs->v[i].state, "recovering");
+	return n;
 }
 
 void cn_measure_release(struct cn_measure *m)
 {
-	cn_strv_release(&m->words);
+	cn_pgs_release(&m->left);
+	free(m->osds);
 	*m = (struct cn_measure){};
 }
 
@@ -89,14 +134,20 @@ int cn_measure(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_
 			r = -l.errors[i].errnum;
 			cn_error_move(err, &l.errors[i]);
 		}
-	*ret = (struct cn_measure){};
+	*ret = (struct cn_measure){.osds = cn_calloc(osds->n, sizeof(*ret->osds)), .n_osds = osds->n};
+	for (size_t i = 0; i < osds->n; i++)
+		ret->osds[i].id = osds->v[i];
 	for (size_t i = 0; i < n && r == 0; i++)
 		count(m, &pgs[i], osds, &l, n_lists, ret);
+	if (r == 0)
+		ret->others = count_moving(&l.lists[0]); /* ours are handed over by now */
 	for (size_t i = 0; i < n_lists; i++) {
 		cn_pgs_release(&l.lists[i]);
 		cn_error_release(&l.errors[i]);
 	}
 	free(l.lists);
 	free(l.errors);
+	if (r < 0)
+		cn_measure_release(ret);
 	return r;
 }

@@ -166,10 +166,13 @@ int cn_step_prove(struct cn_run *run, bool need_safe, struct cn_error *err)
 	cn_step_begin(run, "prove");
 	for (;;) {
 		_cleanup_free_ char *reason = NULL;
-		int64_t start = cn_clock_boot_ms(run->clock), cost;
+		int64_t start = cn_clock_boot_ms(run->clock);
 		size_t missing = 0;
-		int r = cn_check_journals(run, err);
+		bool failed;
+		int r;
 
+		cn_limit_commands(run);
+		r = cn_check_journals(run, err);
 		if (r == 0 && run->weights_zero)
 			r = cn_check_weights(run, err);
 		if (r == 0)
@@ -178,6 +181,7 @@ int cn_step_prove(struct cn_run *run, bool need_safe, struct cn_error *err)
 			return r;
 		if (r < 0)
 			reason = cn_strdup(err->message ? err->message : "no answer");
+		failed = r < 0;
 		cn_error_release(err);
 		if (!reason)
 			break;
@@ -186,10 +190,11 @@ int cn_step_prove(struct cn_run *run, bool need_safe, struct cn_error *err)
 			told = true;
 		}
 		r = cn_patience_check(run, &patience, 0, (int64_t)missing, reason, err);
+		if (r == -ETIME)
+			r = cn_give_up(run, &(struct cn_measure){}, false, reason, err);
 		if (r < 0)
 			return r;
-		cost = cn_clock_boot_ms(run->clock) - start;
-		if (cn_clock_wait_ms(run->clock, MAX((int64_t)POLL_MS, cost * 3)) < 0)
+		if (cn_pause(run, POLL_MS, failed ? 0 : cn_clock_boot_ms(run->clock) - start) < 0)
 			return cn_error_interrupted(err);
 	}
 	cn_step_end(run, "prove", NULL);

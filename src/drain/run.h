@@ -107,6 +107,11 @@ int cn_step_release(struct cn_run *run, struct cn_error *err);
 int cn_undo_hold(struct cn_run *run, struct cn_error *err);
 int cn_release_flags(struct cn_run *run, struct cn_error *err);
 int cn_step_wait(struct cn_run *run, struct cn_error *err); /* wait.c */
+/* No command may take longer than what --timeout leaves. For the loops outside of the windows, which have limits of their own. */
+void cn_limit_commands(struct cn_run *run);
+/* Until the next poll, which costs the cluster at most a quarter of its time; not beyond --timeout. cost_ms: of the last one, 0
+ * where it only waited. -EINTR: a signal. */
+int cn_pause(struct cn_run *run, int64_t poll_ms, int64_t cost_ms);
 /* The end of a poll: interrupted, --timeout over, or nothing has become less for --stall-timeout. */
 struct cn_patience {
 	int64_t bytes, count; /* the least seen so far: only less is progress, clients' writes are not */
@@ -179,8 +184,42 @@ int cn_weight_sets_restore(struct cn_cluster *c, const json_t *recorded, const s
 /* measure.c: what is left to move, from the manager's statistics. */
 struct cn_measure {
 	int64_t pgs_left, bytes_left;
-	struct cn_strv words; /* states of the PGs that are left, each once: for a diagnosis */
+	struct cn_measure_osd {
+		int id;
+		int64_t pgs_left, bytes_left;
+	} * osds; /* as they were asked for, in their order; they sum up to bytes_left */
+	size_t n_osds;
+	struct cn_pgs left; /* the PGs that are left: for a diagnosis */
+	size_t others;      /* PGs of others that recover or backfill just now */
 };
 void cn_measure_release(struct cn_measure *m);
 int cn_measure(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_ids *osds, const struct cn_journal_pg *pgs,
 	       size_t n, struct cn_measure *ret, struct cn_error *err);
+
+/* rate.c: how fast it goes, from what was left within the last half minute. */
+struct cn_rate {
+	struct {
+		int64_t at_ms, bytes_left;
+	} v[64];
+	size_t n;
+};
+void cn_rate_add(struct cn_rate *rate, int64_t now_ms, int64_t bytes_left);
+double cn_rate_get(const struct cn_rate *rate); /* bytes a second; -1: cannot be told yet */
+/* Whole seconds, or null where nothing moves. New reference. */
+json_t *cn_eta_json(int64_t pgs_left, int64_t bytes_left, double bytes_per_second);
+
+/* diagnose.c: why nothing moves. */
+struct cn_cause {
+	const char *kind;  /* static: one word for each kind of cause */
+	char *text, *hint; /* owned; hint: what to do, with a command to type */
+};
+struct cn_causes {
+	struct cn_cause *v;
+	size_t n, cap;
+};
+/* Looks at maps, managers and settings and adds what it finds, the most telling first; that may be nothing. blind: the last
+ * reading failed, so `left` is old. Blocks for some commands (with blind, for their time limits); changes nothing. */
+void cn_diagnose(struct cn_run *run, const struct cn_measure *left, bool blind, struct cn_causes *ret);
+/* The error of a stall, with its causes and what to do about them; what: what is missing, in words. Returns -ETIME. */
+int cn_give_up(struct cn_run *run, const struct cn_measure *left, bool blind, const char *what, struct cn_error *err);
+void cn_causes_release(struct cn_causes *l);

@@ -1,24 +1,86 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 
+#include <string.h>
+
 #include "run.h"
 
-/* By the mean rate since recovery was let go: a look from outside has no window of samples. */
-static json_t *eta(const struct cn_journal *j, const struct cn_measure *m, int64_t now_ms)
-{
-	int64_t moved = j->bytes_total - m->bytes_left, ms = now_ms - j->updated_ms;
+struct cn_status_memory {
+	struct known {
+		char id[33];
+		int64_t bytes_left; /* the least seen */
+		struct cn_rate rate;
+	} * v;
+	size_t n, cap;
+};
 
-	if (m->pgs_left == 0)
-		return json_integer(0);
-	if (j->phase != CN_PHASE_WAIT || moved <= 0 || ms <= 0)
-		return json_null();
-	return json_integer((json_int_t)((double)m->bytes_left * (double)ms / (double)moved / 1000) + 1);
+struct cn_status_memory *cn_status_memory_new(void)
+{
+	return cn_calloc(1, sizeof(struct cn_status_memory));
 }
 
-static json_t *drain_json(const struct cn_journal *j, const struct cn_measure *m, bool measured, int64_t now_ms)
+void cn_status_memory_free(struct cn_status_memory *memory)
+{
+	if (memory)
+		free(memory->v);
+	free(memory);
+}
+
+/* Bytes a second as the looks before this one saw it, -1 where there are none; *left never grows. */
+static double remembered_rate(struct cn_status_memory *memory, const struct cn_journal *j, int64_t *left, int64_t now_ms)
+{
+	struct known *k = NULL;
+
+	if (!memory)
+		return -1;
+	for (size_t i = 0; i < memory->n && !k; i++)
+		k = strcmp(memory->v[i].id, j->id) == 0 ? &memory->v[i] : NULL;
+	if (!k) {
+		cn_grow(&memory->v, &memory->cap, memory->n, sizeof(*memory->v));
+		k = &memory->v[memory->n++];
+		*k = (struct known){.bytes_left = *left};
+		memcpy(k->id, j->id, sizeof(k->id));
+	}
+	*left = k->bytes_left = MIN(k->bytes_left, *left);
+	cn_rate_add(&k->rate, now_ms, *left);
+	return cn_rate_get(&k->rate);
+}
+
+/* A single look has no window of samples: the mean since recovery was let go. */
+static double mean_rate(const struct cn_journal *j, int64_t left, int64_t now_ms)
+{
+	int64_t ms = now_ms - j->released_ms;
+
+	return j->phase != CN_PHASE_WAIT || !j->released_ms || ms <= 0 ? -1
+								       : (double)(j->bytes_total - left) * 1000.0 / (double)ms;
+}
+
+static json_t *osd_progress(const struct cn_journal *j, const struct cn_measure *m)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < j->n_osds; i++) {
+		const struct cn_journal_osd *o = &j->osds[i];
+		int64_t pgs = 0, left = 0;
+
+		for (size_t k = 0; k < m->n_osds; k++)
+			if (m->osds[k].id == o->id) {
+				pgs = m->osds[k].pgs_left;
+				left = m->osds[k].bytes_left;
+			}
+		json_array_append_new(a, json_pack("{si,sI,sI,sI}", "id", o->id, "pgs_left", (json_int_t)pgs, "bytes_left",
+						   (json_int_t)left, "bytes_total", (json_int_t)MAX(o->bytes_total, left)));
+	}
+	return a;
+}
+
+static json_t *drain_json(const struct cn_journal *j, const struct cn_measure *m, bool measured, struct cn_status_memory *memory,
+			  struct cn_clock *clock)
 {
 	_cleanup_free_ char *started = cn_time_format(j->started_ms), *updated = cn_time_format(j->updated_ms);
 	json_t *osds = json_array(), *o;
+	int64_t left = MIN(m->bytes_left, j->bytes_left);
+	double rate;
 
 	for (size_t i = 0; i < j->n_osds; i++)
 		json_array_append_new(osds, json_integer(j->osds[i].id));
@@ -26,10 +88,21 @@ static json_t *drain_json(const struct cn_journal *j, const struct cn_measure *m
 		      cn_phase_name(j->phase), "osds", osds, "started", started, "updated", updated, "owner", "host",
 		      cn_json_string(j->owner.host), "pid", (json_int_t)j->owner.pid, "last_error",
 		      cn_json_string(j->last_error));
-	json_object_set_new(o, "pgs_left", measured ? json_integer(m->pgs_left) : json_null());
-	json_object_set_new(o, "bytes_left", measured ? json_integer(MIN(m->bytes_left, j->bytes_total)) : json_null());
 	json_object_set_new(o, "bytes_total", json_integer(j->bytes_total));
-	json_object_set_new(o, "eta_seconds", measured ? eta(j, m, now_ms) : json_null());
+	if (!measured) {
+		json_object_set_new(o, "pgs_left", json_null());
+		json_object_set_new(o, "bytes_left", json_null());
+		json_object_set_new(o, "eta_seconds", json_null());
+		json_object_set_new(o, "osd_progress", json_null());
+		return o;
+	}
+	rate = remembered_rate(memory, j, &left, cn_clock_boot_ms(clock));
+	if (rate < 0)
+		rate = mean_rate(j, left, cn_clock_real_ms(clock));
+	json_object_set_new(o, "pgs_left", json_integer(m->pgs_left));
+	json_object_set_new(o, "bytes_left", json_integer(left));
+	json_object_set_new(o, "eta_seconds", cn_eta_json(m->pgs_left, left, rate));
+	json_object_set_new(o, "osd_progress", osd_progress(j, m));
 	return o;
 }
 
@@ -48,7 +121,8 @@ static int measure_one(struct cn_cluster *c, const struct cn_osdmap *m, const st
 	return cn_measure(c, m, &osds, pgs, n, ret, NULL);
 }
 
-int cn_drain_status(struct cn_drain_context *ctx, const char *name, json_t **ret, struct cn_error *err)
+int cn_drain_status(struct cn_drain_context *ctx, const char *name, struct cn_status_memory *memory, json_t **ret,
+		    struct cn_error *err)
 {
 	_cleanup_(cn_journals_release) struct cn_journals l = {};
 	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {};
@@ -67,7 +141,7 @@ int cn_drain_status(struct cn_drain_context *ctx, const char *name, json_t **ret
 		if (cn_journal_is_tombstone(&l.v[i]) || (name && !cn_journal_matches(&l.v[i], name)))
 			continue;
 		measured = measure_one(ctx->cluster, &m, &l.v[i], &measure) == 0;
-		json_array_append_new(drains, drain_json(&l.v[i], &measure, measured, cn_clock_real_ms(ctx->clock)));
+		json_array_append_new(drains, drain_json(&l.v[i], &measure, measured, memory, ctx->clock));
 		cn_measure_release(&measure);
 	}
 	if (name && json_array_size(drains) == 0) {

@@ -8,11 +8,7 @@
 #include "run.h"
 
 #define POLL_MS 1000
-#define WINDOW 30 /* samples of the rate */
-
-struct sample {
-	int64_t at_ms, bytes_left;
-};
+#define LOOK_MS 60000
 
 struct waiter {
 	struct cn_run *run;
@@ -20,14 +16,34 @@ struct waiter {
 	struct cn_ids osds;
 	struct cn_journal_pg *pgs;
 	size_t n_pgs;
-	struct sample samples[WINDOW];
-	size_t n_samples;
+	struct cn_rate rate;
 	char *health;
 	struct cn_measure measure;
 	struct cn_patience patience;
-	bool blind; /* the manager did not answer last time */
+	bool blind;          /* the last reading failed */
+	int64_t look_ms;     /* when nothing has moved for so long, the cause is looked for */
+	struct cn_strv told; /* kinds of causes */
 	unsigned polls;
 };
+
+void cn_limit_commands(struct cn_run *run)
+{
+	int64_t left_s = (run->timeout_at_ms - cn_clock_boot_ms(run->clock) + 999) / 1000;
+	unsigned limit = run->c->op_timeout_s;
+
+	if (run->timeout_at_ms)
+		run->c->ops->set_command_timeout(run->c, limit ? (unsigned)MIN(MAX(left_s, 1), (int64_t)limit)
+							       : (unsigned)MAX(left_s, 1));
+}
+
+int cn_pause(struct cn_run *run, int64_t poll_ms, int64_t cost_ms)
+{
+	int64_t pause = MAX(poll_ms - cost_ms, cost_ms * 3), now = cn_clock_boot_ms(run->clock);
+
+	if (run->timeout_at_ms)
+		pause = MIN(pause, MAX(run->timeout_at_ms - now, 0));
+	return cn_clock_wait_ms(run->clock, pause);
+}
 
 int cn_patience_check(struct cn_run *run, struct cn_patience *p, int64_t bytes, int64_t count, const char *what,
 		      struct cn_error *err)
@@ -53,28 +69,56 @@ int cn_patience_check(struct cn_run *run, struct cn_patience *p, int64_t bytes, 
 	return -ETIME;
 }
 
-/* Why it may not go on, by looking: what the map, the states and the manager say. To be freed. */
-static char *diagnose(const struct waiter *w)
-{
-	static const char *const stoppers[] = {"norecover", "nobackfill", "norebalance", "pauserd", "pausewr"};
-	_cleanup_(cn_strv_release) struct cn_strv found = {};
-	_cleanup_free_ char *states = cn_strv_join(&w->measure.words, ", ");
+/* --- a stall --- */
 
-	if (w->blind)
-		cn_strv_add(&found, "the manager gives no statistics");
-	for (size_t i = 0; i < ARRAY_SIZE(stoppers); i++)
-		if (cn_strv_has(&w->m.flags, stoppers[i]))
-			cn_strv_addf(&found, "the flag %s is set (not by this drain)", stoppers[i]);
-	for (size_t i = 0; i < w->m.n_osds; i++)
-		if (!w->m.osds[i].up && w->m.osds[i].in && !cn_run_has_osd(w->run, w->m.osds[i].id))
-			cn_strv_addf(&found, "osd.%d is down", w->m.osds[i].id);
-	for (size_t i = 0; i < w->measure.words.n; i++)
-		if (cn_pg_state_has(w->measure.words.v[i], "backfill_toofull") ||
-		    cn_pg_state_has(w->measure.words.v[i], "recovery_toofull"))
-			cn_strv_add(&found, "a target OSD is too full");
-	cn_strv_addf(&found, "%" PRId64 " PGs are left%s%s", w->measure.pgs_left, *states ? ", in the states " : "", states);
-	return cn_strv_join(&found, "; ");
+static char *left_words(const struct waiter *w)
+{
+	_cleanup_(cn_strv_release) struct cn_strv states = {};
+	_cleanup_free_ char *list = NULL;
+
+	for (size_t i = 0; i < w->measure.left.n; i++)
+		if (!cn_strv_has(&states, w->measure.left.v[i].state))
+			cn_strv_add(&states, w->measure.left.v[i].state);
+	list = cn_strv_join(&states, ", ");
+	return cn_asprintf("%" PRId64 " PG%s left%s%s", w->run->pgs_left, w->run->pgs_left == 1 ? " is" : "s are",
+			   states.n ? ", in the states " : "", list);
 }
+
+/* Told once for each kind of cause: which of them holds it up may change while it stands still. */
+static void tell_causes(struct waiter *w, int64_t idle_s)
+{
+	struct cn_causes causes = {};
+
+	cn_diagnose(w->run, &w->measure, w->blind, &causes);
+	for (size_t i = 0; i < causes.n; i++) {
+		if (cn_strv_has(&w->told, causes.v[i].kind))
+			continue;
+		cn_strv_add(&w->told, causes.v[i].kind);
+		cn_run_warning(w->run, "nothing has moved for %" PRId64 " s: %s (%s)", idle_s, causes.v[i].text,
+			       causes.v[i].hint);
+	}
+	cn_causes_release(&causes);
+}
+
+static int check_patience(struct waiter *w, struct cn_error *err)
+{
+	_cleanup_free_ char *left = left_words(w);
+	int64_t idle;
+	int r = cn_patience_check(w->run, &w->patience, w->run->bytes_left, w->run->pgs_left, left, err);
+
+	if (r == -ETIME)
+		return cn_give_up(w->run, &w->measure, w->blind, left, err);
+	idle = cn_clock_boot_ms(w->run->clock) - w->patience.since_ms;
+	if (idle < LOOK_MS)
+		w->look_ms = LOOK_MS;
+	if (r == 0 && idle >= w->look_ms) {
+		tell_causes(w, idle / 1000);
+		w->look_ms = 2 * idle; /* a cause that comes later is worth a word as well */
+	}
+	return r;
+}
+
+/* --- the poll --- */
 
 static void read_health(struct waiter *w)
 {
@@ -88,37 +132,17 @@ static void read_health(struct waiter *w)
 	cn_health_release(&h);
 }
 
-/* Bytes a second over the window, -1 while it cannot be told. */
-static double rate(struct waiter *w, int64_t now, int64_t left)
-{
-	const struct sample *first;
-	int64_t ms;
-
-	if (w->n_samples == WINDOW) {
-		for (size_t i = 1; i < WINDOW; i++)
-			w->samples[i - 1] = w->samples[i];
-		w->n_samples--;
-	}
-	w->samples[w->n_samples++] = (struct sample){now, left};
-	first = &w->samples[0];
-	ms = now - first->at_ms;
-	return ms >= 1000 ? (double)(first->bytes_left - left) * 1000.0 / (double)ms : -1;
-}
-
 static void tell_progress(struct waiter *w)
 {
 	struct cn_run *run = w->run;
-	double bps = rate(w, cn_clock_boot_ms(run->clock), run->bytes_left);
-	json_t *eta = json_null();
+	double bps;
 
-	if (run->bytes_left == 0)
-		eta = json_integer(0);
-	else if (bps >= 1)
-		eta = json_integer((json_int_t)((double)run->bytes_left / bps) + 1);
+	cn_rate_add(&w->rate, cn_clock_boot_ms(run->clock), run->bytes_left);
+	bps = cn_rate_get(&w->rate);
 	cn_emit(run, "progress",
 		json_pack("{sI,sI,sI,sI,so,ss}", "pgs_left", (json_int_t)run->pgs_left, "bytes_left", (json_int_t)run->bytes_left,
 			  "bytes_total", (json_int_t)run->bytes_total, "bytes_per_second", (json_int_t)MAX(bps, 0), "eta_seconds",
-			  eta, "health", w->health ? w->health : "unknown"));
+			  cn_eta_json(run->pgs_left, run->bytes_left, bps), "health", w->health ? w->health : "unknown"));
 }
 
 /* Ten polls share one reading of the maps: of a large cluster they are megabytes. */
@@ -141,6 +165,25 @@ static int read_maps(struct waiter *w, struct cn_error *err)
 	return w->run->weights_zero ? cn_check_weights(w->run, err) : 0;
 }
 
+/* Writes of clients make what is left grow again; a bar that runs backwards helps nobody. The journals remember it for who goes
+ * on later. first: the statistics of the plan may have been older than the last writes. */
+static void book(struct cn_run *run, const struct cn_measure *m, bool first)
+{
+	run->bytes_total = run->bytes_left = 0;
+	for (size_t i = 0; i < run->n; i++) {
+		struct cn_journal *j = &run->drains[i].journal;
+		int64_t left = 0;
+
+		for (size_t k = 0; k < m->n_osds; k++)
+			left += cn_journal_osd(j, m->osds[k].id) ? m->osds[k].bytes_left : 0;
+		if (first && j->bytes_left == j->bytes_total && left > j->bytes_total)
+			j->bytes_total = j->bytes_left = left;
+		j->bytes_left = MIN(j->bytes_left, left);
+		run->bytes_total += j->bytes_total;
+		run->bytes_left += j->bytes_left;
+	}
+}
+
 static int poll_once(struct waiter *w, struct cn_error *err)
 {
 	struct cn_run *run = w->run;
@@ -161,10 +204,7 @@ static int poll_once(struct waiter *w, struct cn_error *err)
 	cn_measure_release(&w->measure);
 	w->measure = now;
 	run->pgs_left = now.pgs_left;
-	if (w->polls == 1 && now.bytes_left > run->bytes_total) /* the plan's statistics were older than the last writes */
-		run->bytes_total = run->bytes_left = now.bytes_left;
-	/* later writes make it grow again; a bar that runs backwards helps nobody */
-	run->bytes_left = MIN(now.bytes_left, run->bytes_left);
+	book(run, &now, w->polls == 1);
 	return 0;
 }
 
@@ -173,10 +213,11 @@ static int wait_loop(struct waiter *w, struct cn_error *err)
 	struct cn_run *run = w->run;
 
 	for (;;) {
-		_cleanup_free_ char *why = NULL;
-		int64_t start = cn_clock_boot_ms(run->clock), cost;
-		int r = poll_once(w, err);
+		int64_t start = cn_clock_boot_ms(run->clock);
+		int r;
 
+		cn_limit_commands(run);
+		r = poll_once(w, err);
 		if (r < 0 && !cn_error_passes(r))
 			return r;
 		if (r < 0)
@@ -190,19 +231,17 @@ static int wait_loop(struct waiter *w, struct cn_error *err)
 			tell_progress(w);
 		if (!w->blind && run->pgs_left == 0)
 			return 0;
-		why = diagnose(w);
-		r = cn_patience_check(run, &w->patience, run->bytes_left, run->pgs_left, why, err);
+		r = check_patience(w, err);
 		if (r < 0)
 			return r;
-		cost = cn_clock_boot_ms(run->clock) - start;
-		if (cn_clock_wait_ms(run->clock, MAX(POLL_MS - cost, cost * 3)) < 0)
+		if (cn_pause(run, POLL_MS, w->blind ? 0 : cn_clock_boot_ms(run->clock) - start) < 0)
 			return cn_error_interrupted(err);
 	}
 }
 
 int cn_step_wait(struct cn_run *run, struct cn_error *err)
 {
-	struct waiter w = {.run = run};
+	struct waiter w = {.run = run, .look_ms = LOOK_MS};
 	int64_t start = cn_clock_boot_ms(run->clock);
 	int r;
 
@@ -217,5 +256,6 @@ int cn_step_wait(struct cn_run *run, struct cn_error *err)
 	cn_ids_release(&w.osds);
 	free(w.pgs);
 	free(w.health);
+	cn_strv_release(&w.told);
 	return r;
 }

@@ -8,6 +8,8 @@
 #include "cephnode/drain/guard.h"
 #include "run.h"
 
+#define NOTE_S 3
+
 static void tell_waiting(void *arg, const char *who)
 {
 	cn_run_warning(arg, "waiting for the decision lock: held by %s", who);
@@ -230,10 +232,11 @@ int cn_gate(struct cn_run *run, bool zero, struct cn_error *err)
 	return r < 0 ? r : cn_may_change(run, err);
 }
 
-static void let_go(struct cn_journal *j)
+static void let_go(struct cn_journal *j, int64_t now_ms)
 {
 	j->released = true;
 	cn_upmaps_let_go(j);
+	j->released_ms = j->released_ms ? j->released_ms : now_ms;
 	for (size_t i = 0; i < j->n_osds; i++)
 		j->osds[i].pending = false;
 }
@@ -247,7 +250,7 @@ int cn_save_all(struct cn_run *run, enum cn_phase phase, struct cn_error *err)
 
 		run->drains[i].journal.phase = phase;
 		if (phase == CN_PHASE_WAIT)
-			let_go(&run->drains[i].journal);
+			let_go(&run->drains[i].journal, cn_clock_real_ms(run->clock));
 		r = cn_journal_save(run->c, &run->drains[i].journal, run->clock, err);
 		if (r < 0)
 			run->drains[i].journal.phase = before;
@@ -263,6 +266,10 @@ void cn_note_last_error(struct cn_run *run, const struct cn_error *why)
 		return; /* refused is untouched */
 	run->finishing = true;
 	if (!run->decision) {
+		/* no monitor, or no longer our drain: nobody waits for a note that cannot be written */
+		run->c->ops->set_command_timeout(run->c, NOTE_S);
+		if (cn_check_journals(run, NULL) < 0)
+			return;
 		opened = cn_window_try(run, NULL) == 0;
 		if (!opened)
 			return;
@@ -338,9 +345,11 @@ struct cn_journal_pg *cn_run_pgs(const struct cn_run *run, const struct cn_osdma
 	if (n)
 		qsort(all, n, sizeof(*all), cn_pgid_cmp);
 	for (size_t i = 0; i < n; i++)
-		if (kept && cn_pgid_cmp(&all[kept - 1], &all[i]) == 0)
+		if (kept && cn_pgid_cmp(&all[kept - 1], &all[i]) == 0) {
 			all[kept - 1].shards += all[i].shards;
-		else
+			for (int k = 0; k < all[i].n_osds && all[kept - 1].n_osds < CN_PG_OSDS; k++)
+				all[kept - 1].osds[all[kept - 1].n_osds++] = all[i].osds[k];
+		} else
 			all[kept++] = all[i];
 	*ret_n = kept;
 	return all;

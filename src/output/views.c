@@ -125,7 +125,7 @@ static char *status_osds(const json_t *row)
 
 	json_array_foreach (cn_json_arr(row, "osds"), i, id)
 		cn_ids_add(&ids, (int)(json_is_object(id) ? cn_json_int(id, "id", -1) : json_integer_value(id)));
-	return cn_ids_format(&ids, "", ",");
+	return ids.n ? cn_ids_format(&ids, "", ",") : cn_strdup("");
 }
 
 static char *status_owner(const json_t *row)
@@ -133,7 +133,18 @@ static char *status_owner(const json_t *row)
 	const json_t *owner = cn_json_obj(row, "owner");
 	const char *host = cn_json_str(owner, "host", NULL);
 
+	if (!owner)
+		return cn_strdup("");
 	return host ? cn_asprintf("%s:%lld", host, (long long)cn_json_int(owner, "pid", 0)) : NULL;
+}
+
+static char *status_eta(const json_t *row)
+{
+	int64_t eta = cn_json_int(row, "eta_seconds", -1);
+
+	if (json_object_get(row, "id") && json_is_integer(json_object_get(row, "id")))
+		return cn_strdup(""); /* of an OSD */
+	return eta < 0 ? NULL : cn_format_duration(eta);
 }
 
 static const char *status_color(const json_t *row)
@@ -149,23 +160,49 @@ static const struct cn_column status_columns[] = {
 	{"DONE", NULL, CN_COLUMN_TEXT, CN_COLUMN_RIGHT, .cell = status_percent},
 	{"LEFT", "bytes_left", CN_COLUMN_BYTES},
 	{"PGS", "pgs_left", CN_COLUMN_INT},
-	{"ETA", "eta_seconds", CN_COLUMN_SECONDS},
+	{"ETA", NULL, CN_COLUMN_TEXT, CN_COLUMN_RIGHT, .cell = status_eta},
 	{"OWNER", NULL, CN_COLUMN_TEXT, CN_COLUMN_CUT, 70, .cell = status_owner},
 	{"STARTED", "started", CN_COLUMN_TEXT, CN_COLUMN_VERBOSE},
 	{"UPDATED", "updated", CN_COLUMN_TEXT, CN_COLUMN_VERBOSE},
 	{"ID", "id", CN_COLUMN_TEXT, CN_COLUMN_VERBOSE},
 };
 
-char *cn_view_status(const json_t *doc, const struct cn_table_style *style)
+/* Each drain, and below it one row an OSD while there is something to tell of it. */
+static json_t *status_rows(json_t *drains, bool osds)
+{
+	json_t *rows = json_array(), *drain, *osd;
+	size_t i, k;
+
+	json_array_foreach (drains, i, drain) {
+		json_t *list = cn_json_arr(drain, "osd_progress");
+
+		json_array_append(rows, drain);
+		if (!osds || json_array_size(list) < 2 || cn_json_int(drain, "pgs_left", 0) == 0)
+			continue;
+		json_array_foreach (list, k, osd) {
+			json_t *row = json_copy(osd);
+
+			json_object_set_new(row, "node", json_sprintf("  osd.%lld", (long long)cn_json_int(osd, "id", -1)));
+			json_object_set_new(row, "phase", json_string(""));
+			json_object_set_new(row, "started", json_string(""));
+			json_object_set_new(row, "updated", json_string(""));
+			json_array_append_new(rows, row);
+		}
+	}
+	return rows;
+}
+
+char *cn_view_status(const json_t *doc, bool osds, const struct cn_table_style *style)
 {
 	json_t *drains = cn_json_arr(doc, "drains");
+	_cleanup_json_ json_t *rows = status_rows(drains, osds);
 	const json_t *drain;
 	char *text;
 	size_t i;
 
 	if (json_array_size(drains) == 0)
 		return cn_strdup("no drain is under way\n");
-	text = cn_table_render(status_columns, ARRAY_SIZE(status_columns), drains, style);
+	text = cn_table_render(status_columns, ARRAY_SIZE(status_columns), rows, style);
 	json_array_foreach (drains, i, drain) {
 		const char *error = cn_json_str(drain, "last_error", NULL);
 		_cleanup_free_ char *node = cn_text_safe(cn_json_str(drain, "node", "?")), *safe = NULL;

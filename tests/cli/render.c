@@ -21,7 +21,7 @@ static void show(struct cn_events *events, const json_t *j, const struct cn_tabl
 	else if (json_object_get(j, "sleep_ms"))
 		usleep((useconds_t)cn_json_int(j, "sleep_ms", 0) * 1000);
 	else if (json_object_get(j, "drains"))
-		text = cn_view_status(j, style);
+		text = cn_view_status(j, false, style);
 	else if (json_object_get(j, "nodes"))
 		text = cn_view_discover(j, style);
 	if (text)

@@ -318,6 +318,8 @@ static json_t *read_reply(struct sim *s, const char *prefix, const json_t *cmd, 
 		return usage(s);
 	if (strcmp(prefix, "df") == 0)
 		return json_pack("{s[]}", "pools");
+	if (strcmp(prefix, "mgr dump") == 0)
+		return json_pack("{ss,sb,s[]}", "active_name", "x", "available", 1, "standbys");
 	if (strcmp(prefix, "auth get") == 0)
 		*ret_code = -ENOENT;
 	if (strcmp(prefix, "osd getmap") == 0) /* it has none that osdmaptool would read: forecasts are bounds */

@@ -31,9 +31,9 @@ void cn_lockers_release(struct cn_lockers *l);
 
 struct cn_cluster;
 
-/* All functions block for at most the time limits set at connect, but for a CN_PG command: it first waits for the newest OSD map, which
- * comes only with a monitor quorum. They are called from several threads at once. They return 0 or -errno as librados does; on an
- * error outputs are untouched but for ret_status. */
+/* All functions block for at most the time limits set at connect; a CN_PG command for twice that, as it first waits for the
+ * newest OSD map. They are called from several threads at once. They return 0 or -errno as librados does; on an error outputs are
+ * untouched but for ret_status. */
 struct cn_cluster_ops {
 	/* ret_out: raw reply, NUL-terminated, to be freed; ret_status: the daemon's own words or NULL, to be freed. */
 	int (*command)(struct cn_cluster *c, enum cn_target target, const char *pgid, const char *cmd, char **ret_out,
@@ -47,12 +47,13 @@ struct cn_cluster_ops {
 	int (*write)(struct cn_cluster *c, const struct cn_object *o, const char *text);
 	int (*read)(struct cn_cluster *c, const struct cn_object *o, char *buf, size_t size);
 	uint64_t (*instance_id)(struct cn_cluster *c);
-	/* Time limit of mon and mgr commands sent from now on. */
+	/* Time limit of mon and mgr commands sent from now on, and of the wait for the newest OSD map. */
 	void (*set_command_timeout)(struct cn_cluster *c, unsigned seconds);
 	void (*free)(struct cn_cluster *c);
 };
 
-/* Who we are and how to get there. NULL and 0 mean: not given, as the ceph command would decide. */
+/* Who we are and how to get there. NULL and 0 mean: not given, as the ceph command would decide. The strings must live as long as
+ * the cluster. */
 struct cn_cluster_config {
 	const char *conf, *cluster, *name, *keyring, *mon_host;
 	unsigned connect_timeout_s, op_timeout_s;

@@ -76,6 +76,8 @@ int cn_osd_metadata(struct cn_cluster *c, int osd, json_t **ret, struct cn_error
 int cn_mon_dump(struct cn_cluster *c, json_t **ret, struct cn_error *err);
 int cn_mgr_metadata(struct cn_cluster *c, json_t **ret, struct cn_error *err);
 int cn_mds_metadata(struct cn_cluster *c, json_t **ret, struct cn_error *err);
+/* Which manager is active ("active_name", "available") and who stands by ("standbys"). */
+int cn_mgr_dump(struct cn_cluster *c, json_t **ret, struct cn_error *err);
 
 /* config-key store. get: -ENOENT when absent, value to be freed. dump: {"key": "value", ...} of all keys below a prefix. A value
  * may have 64 KiB at most. set and rm: CHANGES; rm of an absent key is 0. */

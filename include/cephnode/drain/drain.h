@@ -56,9 +56,15 @@ int cn_drain_remove(struct cn_drain_context *ctx, const char *name, struct cn_er
  * was cancelled before; CN_NOT_FOUND when no drain of this node is known; CN_REFUSED after it was removed. */
 int cn_drain_cancel(struct cn_drain_context *ctx, const char *name, struct cn_error *err);
 
-/* `status`: {"schema":1,"drains":[...]}; name NULL: all. Changes nothing. CN_NOT_FOUND when a name is given and no drain is under
- * way. */
-int cn_drain_status(struct cn_drain_context *ctx, const char *name, json_t **ret, struct cn_error *err);
+/* What `status --watch` remembers from look to look: how fast each drain goes, and how far it was. */
+struct cn_status_memory;
+struct cn_status_memory *cn_status_memory_new(void);
+void cn_status_memory_free(struct cn_status_memory *memory);
+
+/* `status`: {"schema":1,"drains":[...]}; name NULL: all; memory NULL: a single look. Changes nothing. CN_NOT_FOUND when a name is
+ * given and no drain is under way. */
+int cn_drain_status(struct cn_drain_context *ctx, const char *name, struct cn_status_memory *memory, json_t **ret,
+		    struct cn_error *err);
 
 /* To be called (by the emergency function of cn_interrupt) when the process is about to end in the middle: emits the result event
  * unless it was emitted already. Async-signal-safety is not needed: it runs in a thread. */

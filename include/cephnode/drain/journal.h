@@ -60,11 +60,15 @@ struct cn_journal_osd {
 	uint32_t reweight;     /* 16.16, before; 0 was out */
 	char *device_class;    /* NULL: none */
 	char *parent;          /* CRUSH bucket, NULL: none */
+	int64_t bytes_total;   /* of its shards, when the drain began */
 };
 
+#define CN_PG_OSDS 8 /* no sane pool has more shards of one PG on one node */
+
 struct cn_journal_pg {
-	struct cn_pgid id; /* first */
-	int shards;        /* how many of its shards were on the node */
+	struct cn_pgid id;            /* first */
+	int shards;                   /* how many of its shards were on the node */
+	int n_osds, osds[CN_PG_OSDS]; /* on which of its OSDs, for progress: those that may have them where an OSD is down */
 };
 
 struct cn_journal_pool {
@@ -102,6 +106,8 @@ struct cn_journal {
 	int64_t change_epoch; /* of the last change of the weights, 0: none yet */
 	int64_t pin_epoch;    /* of the last pin, 0: none */
 	json_t *upmaps;       /* upmap entries before, and ours, see upmap.c; NULL: none */
+	int64_t bytes_left;   /* the least that whoever wrote last has seen */
+	int64_t released_ms;  /* when recovery was let go for the first time, 0: not yet */
 	char *last_error;
 	bool loaded; /* it stands in the store */
 };
