@@ -84,8 +84,10 @@ static char *bytes_fact(const json_t *event)
 	if (forecast && !cn_json_bool(forecast, "exact", true))
 		return cn_asprintf("at least %s (no exact forecast: %s)", text, cn_json_str(forecast, "reason", "?"));
 	if (pins > 0) {
-		other = cn_format_bytes(cn_json_int(forecast, "bytes_needless", 0));
-		return cn_asprintf("%s; %lld pins keep %s in place that would move needlessly", text, (long long)pins, other);
+		/* what no pin could keep moves all the same */
+		other = cn_format_bytes(MAX(cn_json_int(forecast, "bytes_needless", 0) - (least < 0 ? 0 : move - least), 0));
+		return cn_asprintf("%s; %lld pin%s %s in place that would move needlessly", text, (long long)pins,
+				   pins == 1 ? " keeps" : "s keep", other);
 	}
 	if (least < 0 || least >= move)
 		return TAKE_PTR(text);
@@ -240,7 +242,8 @@ static void append_targets(char **text, const json_t *targets, const struct cn_t
 	cn_append(text, "\n");
 	cn_append_owned(text, cn_table_render(target_columns, ARRAY_SIZE(target_columns), rows, style));
 	if (left_out)
-		cn_append_owned(text, cn_asprintf("... and %zu more hosts, less full (-f json has all OSDs)\n", left_out));
+		cn_append_owned(text, cn_asprintf("... and %zu more host%s, less full (-f json has all OSDs)\n", left_out,
+						  left_out == 1 ? "" : "s"));
 }
 
 static json_t *plan_facts(const json_t *event)

@@ -143,6 +143,25 @@ class Golden(unittest.TestCase):
         self.same("discover-verbose.txt", run([DISCOVER], "-v")[0])
         self.same("status.txt", run([STATUS, {"schema": 1, "drains": []}])[0])
 
+    def test_plan(self):
+        """Few targets by OSD, many by host with the fullest of each; a bound that says why."""
+        def target(osd, host, shards=4, after=0.5):
+            return {"osd": osd, "host": host, "shards": shards, "bytes": shards * 1000000000, "before": after and after - 0.01, "after": after}
+        few = [target(4, "node2", after=0.913), target(11, "node1"), target(2, "node1", 1, 0.42), target(7, None, after=None), target(8, "b\u0007d", 0)]
+        exact = {"exact": True, "reason": None, "bytes_needless": 900000000, "pins": 12}
+        many = [target(i, "host%02d" % (i // 3), after=(i * 37 % 100) / 100) for i in range(84)]
+        some = [target(i, "host%02d" % (i // 2)) for i in range(24)]
+        pinned = PLAN | {"bytes_to_move": TOTAL, "bytes_minimum": TOTAL}
+        plans = [pinned | {"targets": few, "forecast": exact},
+                 PLAN | {"targets": many, "forecast": exact | {"pins": 0}, "refusals": [], "warnings": [], "bytes_per_second_seen": 110000000, "seconds_estimated": 121},
+                 PLAN | {"targets": many[:75], "forecast": exact | {"pins": 1}},
+                 PLAN | {"targets": [], "forecast": {"exact": False, "reason": "osdmaptool (package ceph-base) is not installed here"}},
+                 pinned | {"targets": some, "forecast": exact | {"pins": 0, "bytes_needless": 0}}]
+        self.same("plans.txt", "\n--\n".join(run([p])[0] for p in plans))
+        self.same("plans-terminal.txt", "--\n".join(screen(on_terminal([p], 100)) for p in plans[:2]))
+        for line in screen(on_terminal([plans[0]], 79)).splitlines():
+            self.assertLessEqual(len(line), 79, line)
+
     def test_outcomes(self):
         said = [run([event("result", outcome=o, osds=[3], seconds=60, bytes_moved=1024, exit=1, reason="why")])[0]
                 for o in ("removed", "drained", "cancelled", "refused", "stalled", "interrupted", "failed")]
