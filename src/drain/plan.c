@@ -276,7 +276,7 @@ int cn_plan_make(struct cn_cluster *c, const struct cn_inventory *inv, const str
 		find_rate(&mk);
 		r = cn_plan_foresee(c, inv, options, ret, err);
 	}
-	if (r == 0 && !ret->exact)
+	if (r == 0 && !ret->exact && !ret->targets)
 		check_fill(&mk);
 	cn_health_release(&mk.health);
 

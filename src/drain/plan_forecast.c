@@ -109,6 +109,7 @@ static void find_fullest(const struct cn_osdmap *m, const struct cn_osd_usages *
 void cn_plan_judge_fill(const struct cn_forecast *f, const struct cn_osdmap *m, const struct cn_crush *crush,
 			const struct cn_osd_usages *usage, struct cn_plan *p)
 {
+	const struct cn_plan_target *worst = NULL;
 	size_t near = 0;
 
 	p->targets = cn_calloc(f->n_osds, sizeof(*p->targets));
@@ -122,24 +123,26 @@ void cn_plan_judge_fill(const struct cn_forecast *f, const struct cn_osdmap *m, 
 			cn_plan_refuse(p, "add capacity first, or raise the ratio: ceph osd set-backfillfull-ratio",
 				       "osd.%d would be %.1f %% full, backfill stops at %.0f %%", t->osd, t->after * 100,
 				       m->backfillfull_ratio * 100);
-		else
-			near += t->after >= m->nearfull_ratio && t->before < m->nearfull_ratio;
+		else if (t->after >= m->nearfull_ratio && t->before < m->nearfull_ratio && ++near)
+			worst = !worst || t->after > worst->after ? t : worst;
 	}
 	find_fullest(m, usage, p);
 	if (near)
 		cn_strv_addf(&p->warnings, "%zu OSD%s would pass the nearfull ratio of %.0f %%: osd.%d would be %.1f %% full",
-			     near, near == 1 ? "" : "s", m->nearfull_ratio * 100, p->fullest_osd, p->fullest_after * 100);
+			     near, near == 1 ? "" : "s", m->nearfull_ratio * 100, worst->osd, worst->after * 100);
 }
 
 static void check_pin_always(const struct cn_foresight *fs, const struct cn_osdmap *m, struct cn_plan *p)
 {
 	const char *forbidden = cn_pins_forbidden(m);
 
-	if (forbidden)
+	if (p->method == CN_METHOD_OUT)
+		cn_plan_refuse(p, "drain with --method crush, or without --pin always", "--pin always: not with --method out");
+	else if (forbidden)
 		cn_plan_refuse(p, "ceph osd set-require-min-compat-client luminous, or drain with --pin auto", "--pin always: %s",
 			       forbidden);
 	else if (fs->why_not)
-		cn_plan_refuse(p, "install it, or drain with --pin auto", "--pin always: %s", fs->why_not);
+		cn_plan_refuse(p, "mend that, or drain with --pin auto", "--pin always: %s", fs->why_not);
 }
 
 static void take_over(struct cn_foresight *fs, struct cn_plan *p)
@@ -177,12 +180,16 @@ int cn_plan_foresee(struct cn_cluster *c, const struct cn_inventory *inv, const 
 	r = cn_foresee(&in, &fs, err);
 	if (r < 0)
 		return r;
-	if (in.pin == CN_PIN_ALWAYS)
+	if (options->pin == CN_PIN_ALWAYS)
 		check_pin_always(&fs, &inv->osdmap, p);
 	if (!fs.why_not) {
 		cn_plan_judge_mapping(cn_foresight_result(&fs), &inv->osdmap, p);
 		cn_plan_judge_fill(cn_foresight_result(&fs), &inv->osdmap, &inv->crush, &p->usage, p);
 	}
 	take_over(&fs, p);
+	if (by_out && p->exact) { /* the targets are right: that is where it ends */
+		p->exact = false;
+		p->forecast_reason = cn_strdup("with --method out part of the data moves twice");
+	}
 	return 0;
 }
