@@ -134,6 +134,7 @@ class Foresee(ClusterCase):
             c.wait_clean()
             self.assert_removed(self.tool.drain('node5'), 5)
             self.assert_data()
+        c.mon('osd crush add-bucket', name='node5', type='host', args=['rack=r3'])      # where make_whole will look for it
 
     def test_last_copies_on_a_dead_node(self):
         c = self.cluster

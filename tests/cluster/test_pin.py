@@ -127,6 +127,11 @@ class Old(Pins):
         self.check_forecast(['node2'], {2, 3})
         self.cancel('node2')
         self.assertEqual(self.upmaps(), entries)
+        run = self.tool.start_drain('node2', '--method', 'out', trap='wait:begin:KILL').wait()     # out cancels entries, too
+        self.assertEqual(run.code, -signal.SIGKILL, str(run))
+        self.assertNotEqual(self.upmaps(), entries)
+        self.cancel('node2')
+        self.assertEqual(self.upmaps(), entries)
         for flag in HOLD_FLAGS:        # an operator's: so that nothing has moved when it is taken up again
             c.mon('osd set', key=flag)
         for trap in ('pin:begin:KILL', 'pin:end:KILL', 'wait:begin:KILL'):
