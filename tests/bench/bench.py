@@ -15,7 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / 'cluster'))
 from cnlib import load                                            # noqa: E402
 from cnlib.cluster import Cluster, is_clean                       # noqa: E402
-from cnlib.util import CEPHNODE, clean_env, die_with_parent       # noqa: E402
+from cnlib.util import CEPHNODE, clean_env, die_with_parent, wait_for      # noqa: E402
 
 RELEASE = CEPHNODE.parent
 HOST = 2
@@ -32,11 +32,12 @@ def say(text):
 class cluster:
     """with cluster(SHAPE) as c: a fresh one, with data. Identical shapes are identical clusters, but for their uuids."""
 
-    def __init__(self, shape):
-        self.shape = shape
+    def __init__(self, shape, prepare=lambda c: None):
+        self.shape, self.prepare = shape, prepare
 
     def __enter__(self):
         self.c = Cluster.start(**self.shape)
+        self.prepare(self.c)
         for pool, (n, size) in DATA.items():
             load.write_data(self.c, pool, n, size)
         self.c.wait_clean()
@@ -131,9 +132,9 @@ def children(pid):
         return []
 
 
-def drain(c):
-    """One drain of HOST, with the manager's statistics sampled 20 times a second beside it."""
-    osds = set(c.ids(HOST))
+def drain(c, host, ids):
+    """One drain of a host, with the manager's statistics sampled 20 times a second beside it."""
+    osds = set(ids)
 
     def pgs():
         return c.mgr('pg dump', dumpcontents=['pgs_brief'])['pg_stats']
@@ -141,7 +142,7 @@ def drain(c):
     def holds(p):
         return bool(osds & set(p['up'] + p['acting']))
     held = {p['pgid'] for p in pgs() if holds(p)}
-    process = subprocess.Popen([str(CEPHNODE), '-c', c.conf, '-v', '-f', 'json', 'drain', '-y', c.name(HOST)], text=True, bufsize=1,
+    process = subprocess.Popen([str(CEPHNODE), '-c', c.conf, '-v', '-f', 'json', 'drain', '-y', host], text=True, bufsize=1,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_env(),
                                preexec_fn=die_with_parent)
     start, out, err = time.monotonic(), Lines(process.stdout), Lines(process.stderr)
@@ -176,9 +177,9 @@ def drain(c):
     return result
 
 
-def faq_drain(c):
+def faq_drain(c, host, ids):
     start = time.monotonic()
-    subprocess.run([str(HERE / 'faq-drain.sh'), c.name(HOST)] + ['%d' % i for i in c.ids(HOST)], env=clean_env(CEPH_CONF=c.conf),
+    subprocess.run([str(HERE / 'faq-drain.sh'), host] + ['%d' % i for i in ids], env=clean_env(CEPH_CONF=c.conf),
                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent, check=True)
     return time.monotonic() - start
 
@@ -238,18 +239,18 @@ def main():
         for i in range(n_drains):
             if i:
                 c.make_whole()
-            r['drains'].append(drain(c))
+            r['drains'].append(drain(c, c.name(HOST), c.ids(HOST)))
             verify(c)
     say('a cluster with more PGs')
     with cluster(FULL) as c:
         r['discover_full'] = discover(c, rounds)
     say('a cluster that recovers slowly')
     with cluster(SLOW) as c:
-        r['slow_drain'] = drain(c)
+        r['slow_drain'] = drain(c, c.name(HOST), c.ids(HOST))
         verify(c)
     say('the same again, by hand')
     with cluster(SLOW) as c:
-        r['faq_drain_seconds'] = faq_drain(c)
+        r['faq_drain_seconds'] = faq_drain(c, c.name(HOST), c.ids(HOST))
         verify(c)
     r['load_after'] = os.getloadavg()[0]
     to = RELEASE / 'bench' / 'results.json'
