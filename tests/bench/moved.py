@@ -13,7 +13,7 @@ import bench
 from bench import CEPHNODE, RELEASE, clean_env, cluster, die_with_parent, faq_drain, is_clean, machine, say, verify, wait_for
 
 # Slow, so that the clock measures the moving and not the asking.
-SHAPE = dict(HOSTS=6, OSDS=2, PG_REP=64, PG_EC=32, PG_RBD=16, SPEED='slow', SLEEP=0.2)
+SHAPE = dict(HOSTS=6, OSDS=2, PG_REP=128, PG_EC=64, PG_RBD=32, SPEED='slow', SLEEP=0.2)
 OLD, YOUNG = dict(SHAPE, OLD=1), SHAPE
 NODE, OTHER = 2, 5
 LARGE = 12      # OSDs of a large host
@@ -39,18 +39,17 @@ class Watch(threading.Thread):
     def __init__(self, c, osds):
         super().__init__(daemon=True)
         self.c, self.leaving, self.stopped, self.failed = c, set(osds), threading.Event(), None
-        pools = {p['pool']: p for p in c.mon('osd dump')['pools']}
-        profile = c.mon('osd erasure-code-profile get', name='k2m1')
-        self.replicated = {i: p['type'] == 1 for i, p in pools.items()}
+        dump = c.mon('osd dump')
+        self.replicated = {p['pool']: p['type'] == 1 for p in dump['pools']}
+        chunks = {p['pool']: int(dump['erasure_code_profiles'].get(p['erasure_code_profile'], {}).get('k', 1)) for p in dump['pools']}
         self.bytes, self.acting = {}, {}
         objects = sum(n for n, _ in bench.DATA.values())
         for p in wait_for('the statistics count all objects', lambda: (pgs := c.pgs()) and sum(
                 p['stat_sum']['num_objects'] for p in pgs) == objects and pgs):
             if not is_clean(p['state']) or p['up'] != p['acting']:
                 raise RuntimeError('%s is %s before it all begins' % (p['pgid'], p['state']))
-            pgid, n = p['pgid'], p['stat_sum']['num_bytes']
-            self.bytes[pgid] = n if self.is_replicated(pgid) else n // int(profile['k'])
-            self.acting[pgid] = p['acting']
+            self.bytes[p['pgid']] = p['stat_sum']['num_bytes'] // chunks[int(p['pgid'].split('.')[0])]
+            self.acting[p['pgid']] = p['acting']
         self.layout = dict(self.acting)
         self.moved, self.fills = {True: 0, False: 0}, {}
         self.held = {kind: sum(self.bytes[p] * len(self.leaving & set(a)) for p, a in self.acting.items() if self.is_replicated(p) == kind)
@@ -68,7 +67,7 @@ class Watch(threading.Thread):
         for d in self.daemons:
             try:
                 self.last[d] = recovered(self.c, d)
-            except (OSError, struct.error, ValueError):     # it has ended
+            except (OSError, struct.error, ValueError, KeyError):      # it is ending, or has
                 pass
         for p in self.c.mgr('pg dump', dumpcontents=['pgs_brief'])['pg_stats']:
             pgid, now, before = p['pgid'], p['acting'], self.acting[p['pgid']]
