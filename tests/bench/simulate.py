@@ -104,6 +104,15 @@ def drains(hosts, racks, n_drained, kind, pgs):
     return dict(total, hosts=hosts, racks=racks, kind=kind, pgs=pgs, drained=len(results), each=results)
 
 
+def measure(clusters):
+    results = []
+    for hosts, racks, n_drained, pools in clusters:
+        for kind, pgs in pools.items():
+            say('%d hosts, %s, %d PGs' % (hosts, kind, pgs))
+            results.append(drains(hosts, racks, n_drained, kind, pgs))
+    return results
+
+
 # --- what is told of it ---
 def ratio(r, way):
     return r[way] / r['must_move']
@@ -121,20 +130,20 @@ def table(results):
 
 class Plot:
     """Bars in groups, a panel for each kind of pool. Plain SVG, written by hand."""
-    LEFT, RIGHT, TOP, BOTTOM, HEIGHT, BAR, GAP = 64, 20, 84, 330, 452, 23, 22
+    LEFT, RIGHT, TOP, BOTTOM, HEIGHT, BAR, GAP, BETWEEN = 64, 66, 84, 330, 452, 23, 22, 24
 
     def __init__(self, results):
         kinds = {kind: [r for r in results if r['kind'] == kind] for kind in dict.fromkeys(r['kind'] for r in results)}
         self.parts, self.top_value = [], max(ratio(r, way) for r in results for way, _, _ in WAYS) * 1.06
-        self.width = self.LEFT + len(results) * (self.BAR * len(WAYS) + self.GAP) + self.RIGHT
+        self.width = self.LEFT + len(results) * (self.BAR * len(WAYS) + self.GAP) + (len(kinds) - 1) * self.BETWEEN + self.RIGHT
         self.rect(0, 0, self.width, self.HEIGHT, '#ffffff')
         self.text(self.width / 2, 30, 'Draining one host of %d OSDs: bytes moved for each byte that must move' % OSDS, 17, 'middle', bold=True)
         self.axis()
         left = self.LEFT
         for kind in kinds:
-            left = self.panel(left, kind, kinds[kind])
+            left = self.panel(left, kind, kinds[kind]) + self.BETWEEN
         self.line(self.LEFT, self.y(1), self.width - self.RIGHT, self.y(1), '#222222', dash='6 4')
-        self.text(self.width - self.RIGHT - 2, self.y(1) - 14, 'limit 1.0', 12, 'end', bold=True)
+        self.text(self.width - self.RIGHT + 6, self.y(1) + 4, 'limit 1.0', 12, bold=True)
         self.legend()
 
     def y(self, value):
@@ -202,15 +211,12 @@ def put_into(document, text):
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--quick', action='store_true', help='10 and 100 hosts; docs/ stay as they are')
+    p.add_argument('--redraw', action='store_true', help='table and plot from the figures of the last run')
     args = p.parse_args()
-    results = []
-    for hosts, racks, n_drained, pools in CLUSTERS[:3 if args.quick else None]:
-        for kind, pgs in pools.items():
-            say('%d hosts, %s, %d PGs' % (hosts, kind, pgs))
-            results.append(drains(hosts, racks, n_drained, kind, pgs))
-    to = BUILD / 'bench' / 'simulate.json'
-    to.parent.mkdir(exist_ok=True)
-    to.write_text(json.dumps(results, indent=1) + '\n')
+    figures = BUILD / 'bench' / 'simulate.json'
+    results = json.loads(figures.read_text()) if args.redraw else measure(CLUSTERS[:3 if args.quick else None])
+    figures.parent.mkdir(exist_ok=True)
+    figures.write_text(json.dumps(results, indent=1) + '\n')
     if not args.quick:
         put_into(ROOT / 'docs' / 'benchmarks.md', table(results))
         (ROOT / 'docs' / 'moved.svg').write_text(Plot(results).svg())
