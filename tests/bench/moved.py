@@ -45,7 +45,7 @@ class Watch(threading.Thread):
         self.bytes, self.acting = {}, {}
         objects = sum(n for n, _ in bench.DATA.values())
         for p in wait_for('the statistics count all objects', lambda: (pgs := c.pgs()) and sum(
-                p['stat_sum']['num_objects'] for p in pgs) == objects and pgs):
+                p['stat_sum']['num_objects'] for p in pgs) >= objects and pgs):
             if not is_clean(p['state']) or p['up'] != p['acting']:
                 raise RuntimeError('%s is %s before it all begins' % (p['pgid'], p['state']))
             self.bytes[p['pgid']] = p['stat_sum']['num_bytes'] // chunks[int(p['pgid'].split('.')[0])]
