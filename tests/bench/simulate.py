@@ -125,6 +125,13 @@ def table(results):
         lines.append('| %s | %s | %s | %s | %s | **%.3f** | %d |' % (
             f"{r['hosts']:,}", r['racks'] or 'none', r['kind'], f"{r['pgs']:,}", ' | '.join('%.2f' % ratio(r, way) for way, _, _ in WAYS[:3]),
             ratio(r, 'pinned'), r['pins'] / r['drained']))
+    def goal(way, limit):
+        return 'at most %.2f: %s' % (limit, ', '.join('%s %.3f%s' % (r['kind'], ratio(r, way), '' if ratio(r, way) <= limit else ' (missed)')
+                                                      for r in results if r['hosts'] == 10))
+    largest = max((x for r in results for x in r['each']), key=lambda x: x['peak_kib'])
+    lines += ['', 'Goals on 10 hosts: without pins %s; with pins %s. Once the mappings are there, forecast and pins of the largest cluster '
+              'took %.2f s and, mappings included, %.0f MiB.' % (goal('plain', 1.2), goal('pinned', 1.01),
+                                                                 largest['forecast_seconds'] + largest['pins_seconds'], largest['peak_kib'] / 1024)]
     return '\n'.join(lines)
 
 
