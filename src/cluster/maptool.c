@@ -328,10 +328,11 @@ static int start(struct tool *t, int map_fd, const struct cn_ids *zero, struct c
 		weights,
 		NULL,
 	};
-	_cleanup_close_ int out = -1, errors = -1;
+	/* not MAP_FD itself: before glibc 2.29 a dup2() onto itself left it closed on exec */
+	_cleanup_close_ int map = fcntl(map_fd, F_DUPFD_CLOEXEC, MAP_FD + 1), out = -1, errors = -1;
 	int p[2], r;
 
-	if (pipe2(p, O_CLOEXEC) < 0)
+	if (map < 0 || pipe2(p, O_CLOEXEC) < 0)
 		return cn_error_set(err, CN_FAILED, errno, TOOL ": %s", strerror(errno));
 	t->out = p[0];
 	out = p[1];
@@ -340,7 +341,7 @@ static int start(struct tool *t, int map_fd, const struct cn_ids *zero, struct c
 		return cn_error_set(err, CN_FAILED, errno, TOOL ": %s", strerror(errno));
 	t->err = p[0];
 	errors = p[1];
-	r = spawn(argv, map_fd, out, errors, &t->pid);
+	r = spawn(argv, map, out, errors, &t->pid);
 	if (r == -ENOENT)
 		return cn_error_set(err, CN_FAILED, ENOENT, "there is no " TOOL " (of the package ceph-base) in PATH");
 	if (r < 0)
