@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """bigmap.py HOSTS OSDS_PER_HOST PGS DIR: the OSD map of a cluster that does not exist.
 
-Leaves in DIR: `osdmap` for osdmaptool, `osd-dump.json` and `osd-crush-dump.json` as the mon would answer. Hosts node1.. stand in racks of 40
-(--racks N: in N racks), every OSD is up, in and of class hdd. The PGs are shared by --pools N pools, 1.. (one); they have --size copies or,
-with --ec K,M, chunks, each on a --domain (host) of its own. What osdmaptool cannot make is put into its file: states, weights and the pool, then the checksum; and into the
-dump only: addresses, uuids, ratios and names. Needs ceph-base.
+Leaves in DIR: `osdmap` for osdmaptool, `osd-dump.json` and `osd-crush-dump.json` as the mon would answer. Hosts node1.. stand in
+racks of 40 (--racks N: in N racks), every OSD is up, in and of class hdd. The PGs are shared by --pools N pools, 1.. (one); they have
+--size copies or, with --ec K,M, chunks, each on a --domain (host) of its own. What osdmaptool cannot make is put into its file: states,
+weights and the pools, then the checksum; and into the dump only: addresses, uuids, ratios and the profile. Needs ceph-base.
 """
 import argparse
 import json
@@ -133,7 +133,7 @@ def make(folder, hosts, per_host, pgs, size=3, ec=None, domain='host', racks=Non
     run('osdmaptool', osdmap, '--import-crush', crush)
     complete(osdmap, n, n << 1, kind, size, pgs, pools)
     dumps = folder / 'osd-dump.json', folder / 'osd-crush-dump.json'
-    dumps[0].write_text(json.dumps(osd_dump(osdmap, per_host, ec, size)))
+    dumps[0].write_text(json.dumps(osd_dump(osdmap, per_host, ec, size), separators=(',', ':')))
     dumps[1].write_bytes(subprocess.run(['crushtool', '-i', crush, '--dump', '--format', 'json'], check=True,
                                         stdout=subprocess.PIPE).stdout)
     for path in crush, text:
