@@ -171,11 +171,12 @@ static void record(struct fixture *x)
 	cn_ids_release(&osds);
 }
 
-/* What the journal has of a PG: the two entries in short, "-" for none; NULL: nothing. To be freed. */
+/* What a cancel knows of a PG; NULL: nothing. To be freed. */
 static char *recorded(struct fixture *x, int n, const char *pgid)
 {
-	json_t *rec = json_object_get(x->drains[n].journal.upmaps, pgid);
+	_cleanup_json_ json_t *rec = json_copy(json_object_get(x->drains[n].journal.upmaps, pgid));
 
+	json_object_del(rec, "undo");
 	return rec ? json_dumps(rec, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 }
 
@@ -453,22 +454,62 @@ static void test_lost_on_the_way_back(void **state)
 	assert_int_equal(x->changes, 1);
 }
 
-/* A refusal in a window of two drains, one of which was under way before. */
+/* A refusal in a second window takes back what that did, and a cancel still knows all. */
 static void test_only_of_this_window(void **state)
 {
 	struct fixture *x = *state;
+	_cleanup_json_ json_t *before = NULL, *between = NULL;
+	size_t kept;
 
 	entry(x, false, "1.1", "4 0");
 	entry(x, false, "1.2", "4 2");
+	before = entries(x);
 	record(x);
 	entry(x, false, "1.1", "");
 	entry(x, false, "1.2", "");
-	x->drains[0].journal.released = true;
+	assert_int_equal(pin(x, &kept), 0);
+	for (int i = 0; i < 2; i++)
+		cn_upmaps_let_go(&x->drains[i].journal);
+	entry(x, false, "1.3", "4 3");
+	entry(x, false, "1.2", "5 2"); /* somebody's, since */
+	between = entries(x);
+	note_before(x);
+	record(x);
+	entry(x, false, "1.3", "");
+	entry(x, false, "1.2", "");
+	entry(x, false, "1.0", "6 1"); /* a pair of a pin of the first window is cancelled */
+	assert_int_equal(cn_upmaps_note_cancelled(&x->run, NULL), 0);
 	restore(x, NULL, true, "");
-	assert_int_equal(json_array_size(list(x, false)), 1);
-	assert_string_equal(cn_json_str(json_array_get(list(x, false), 0), "pgid", ""), "1.2");
+	assert_as(x, between);
+	assert_recorded(x, 1, "1.3", NULL);
+	assert_recorded(x, 0, "1.0", "{\"ours\":{\"full\":null,\"items\":[4,0,6,1]},\"was\":{\"full\":null,\"items\":null}}");
+	entry(x, false, "1.3", "");
+	entry(x, false, "1.2", "");
 	restore(x, NULL, false, "");
-	assert_int_equal(json_array_size(list(x, false)), 2);
+	assert_as(x, before);
+}
+
+/* A drain beside ours has pinned the PG: that is its matter. */
+static void test_another_drains_pin(void **state)
+{
+	struct fixture *x = *state;
+	_cleanup_json_ json_t *now = NULL;
+	struct cn_journal other = {};
+	size_t kept;
+
+	assert_int_equal(pin(x, &kept), 0);
+	entry(x, false, "1.0", "4 9");
+	entry(x, true, "2.3", "");
+	now = entries(x);
+	cn_journal_copy(&x->drains[0].journal, &other);
+	memset(other.id, 'a', 32);
+	json_object_set_new(json_object_get(other.upmaps, "1.0"), "ours", json_pack("{sn,s[ii]}", "full", "items", 4, 9));
+	x->run.others = (struct cn_journals){.v = &other, .n = 1};
+	restore(x, NULL, false, "");
+	assert_as(x, now);
+	x->run.others = (struct cn_journals){};
+	restore(x, NULL, false, "PG 1.0: another hand");
+	cn_journal_release(&other);
 }
 
 #define upmap_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -488,6 +529,7 @@ int main(void)
 		upmap_test(test_the_mon_does_not_take_it_back),
 		upmap_test(test_lost_on_the_way_back),
 		upmap_test(test_only_of_this_window),
+		upmap_test(test_another_drains_pin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
