@@ -291,6 +291,21 @@ static size_t count_kept(const struct changes *l, size_t n, const struct cn_osdm
 	return kept;
 }
 
+/* Where all is as it was nothing of ours stands: the proof is not to wait until a primary hears of an epoch that changed nothing.
+ */
+static void forget_refused(struct cn_run *run, const struct changes *l, const struct cn_osdmap *m)
+{
+	_cleanup_json_ json_t *entries = read_entries(m);
+
+	for (size_t i = 0; i < l->n; i++) {
+		_cleanup_json_ json_t *now = entry_of(entries, l->v[i].pgid);
+
+		if (json_equal(now, l->v[i].now))
+			json_object_set_new(record_of(journal_of(run, l->v[i].pgid, -1), l->v[i].pgid, entries), "ours",
+					    json_null());
+	}
+}
+
 int cn_upmaps_pin(struct cn_run *run, const struct cn_pins *pins, size_t *ret_kept, struct cn_error *err)
 {
 	_cleanup_(cn_osdmap_release) struct cn_osdmap before = {}, after = {};
@@ -306,8 +321,10 @@ int cn_upmaps_pin(struct cn_run *run, const struct cn_pins *pins, size_t *ret_ke
 		r = send_all(&l, err);
 	if (r == 0)
 		r = cn_osdmap_get(run->c, &after, err);
-	if (r == 0)
+	if (r == 0) {
 		*ret_kept = count_kept(&l, l.n, &after);
+		forget_refused(run, &l, &after);
+	}
 	for (size_t i = 0; i < run->n && r == 0; i++)
 		run->drains[i].journal.pin_epoch = after.epoch;
 	release_changes(&l);

@@ -339,6 +339,8 @@ static void test_pins_that_do_not_stand(void **state)
 		x->deaf = codes[i] ? NULL : "1.0";
 		assert_int_equal(pin(x, &kept), 0);
 		assert_int_equal(kept, 2);
+		assert_true(cn_pg_change_epoch(&x->run, (struct cn_pgid){1, 0}) == 0); /* nothing to be waited for */
+		assert_true(cn_pg_change_epoch(&x->run, (struct cn_pgid){2, 3}) > 0);
 		x->bad = x->deaf = NULL;
 		restore(x, NULL, false, "");
 		assert_as(x, before);
