@@ -192,7 +192,8 @@ static int poll_once(struct waiter *w, struct cn_error *err)
 
 	if (w->polls % 2 == 0) { /* before the weights: after a cancel they are back, and that is no other hand's work */
 		r = cn_check_journals(run, err);
-		read_health(w);
+		if (r == 0)
+			read_health(w);
 	}
 	if (r == 0)
 		r = read_maps(w, err);

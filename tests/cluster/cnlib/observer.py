@@ -94,7 +94,7 @@ class Watch:
         self.stops.append({'osd': osd, 'what': what, 'epoch': epoch})
         if osd in self.expected and what == 'stopped':
             return
-        live = {p: self.ask(p) for p in sorted(self.held.get(osd, ()))}       # first, as it changes by the moment
+        live = {p: self.ask(p) for p in self.now(self.held.get(osd, ()))}       # first, as it changes by the moment
         stats = self.c.pgs()
         if what == 'stopped':
             up, acting = self.mapping(epoch - 1)
@@ -117,6 +117,18 @@ class Watch:
             if osd in p['up'] or osd in p['acting']:
                 self.violation('osd.%d %s at epoch %d while the statistics show it in PG %s: up %s acting %s' % (
                     osd, what, epoch, p['pgid'], p['up'], p['acting']))
+
+    def now(self, pgs):
+        """A PG that was merged away is judged by the one that has its objects now."""
+        pg_num = {p['pool']: p['pg_num'] for p in self.c.mon('osd dump')['pools']}
+        found = set()
+        for p in pgs:
+            pool, seed = int(p.split('.')[0]), int(p.split('.')[1], 16)
+            mask = (1 << (pg_num.get(pool, 1 << 32) - 1).bit_length()) - 1
+            if seed & mask >= pg_num.get(pool, 1 << 32):
+                mask >>= 1
+            found.add('%d.%x' % (pool, seed & mask))
+        return sorted(found)
 
     def ask(self, pgid):
         error = ''
