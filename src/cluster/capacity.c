@@ -97,7 +97,7 @@ static int place(const struct chooser *ch, const struct cn_bucket *b, size_t ste
 	return sum;
 }
 
-static const json_t *find_rule(const struct cn_crush *m, int rule)
+const json_t *cn_crush_rule(const struct cn_crush *m, int rule)
 {
 	json_t *j;
 	size_t i;
@@ -118,7 +118,7 @@ int cn_crush_capacity(const struct cn_crush *m, const struct cn_osdmap *osds, in
 	int sum = 0;
 	size_t i;
 
-	json_array_foreach (cn_json_arr(find_rule(m, rule), "steps"), i, step) {
+	json_array_foreach (cn_json_arr(cn_crush_rule(m, rule), "steps"), i, step) {
 		const char *op = cn_json_str(step, "op", "");
 
 		if (strcmp(op, "take") == 0) {
@@ -156,7 +156,7 @@ bool cn_crush_rule_reaches(const struct cn_crush *m, int rule, int osd)
 	json_t *step;
 	size_t i;
 
-	json_array_foreach (cn_json_arr(find_rule(m, rule), "steps"), i, step)
+	json_array_foreach (cn_json_arr(cn_crush_rule(m, rule), "steps"), i, step)
 		if (strcmp(cn_json_str(step, "op", ""), "take") == 0 && is_below(m, (int)cn_json_int(step, "item", 0), osd))
 			return true;
 	return false;

@@ -149,17 +149,6 @@ static bool has_hole(const struct cn_pg *pg, const struct cn_pool *pool)
 	return n < (size_t)pool->size;
 }
 
-static const char *rule_name(const struct cn_crush *crush, int rule)
-{
-	json_t *j;
-	size_t i;
-
-	json_array_foreach (crush->rules, i, j)
-		if (cn_json_int(j, "rule_id", -1) == rule)
-			return cn_json_str(j, "rule_name", "?");
-	return "?";
-}
-
 /* OSDs that the rule could use if they were in. */
 static char *out_ones(const struct doctor *d, int rule)
 {
@@ -190,7 +179,8 @@ static void look_at_pool(struct doctor *d, const struct cn_pool *pool)
 	out = out_ones(d, pool->rule);
 	add(d, "no place",
 	    cn_asprintf("%zu PG%s of pool %s ha%s nowhere to go: rule %s needs %d %ss, and %d can be used", n, plural(n),
-			pool->name, n == 1 ? "s" : "ve", rule_name(&d->crush, pool->rule), pool->size, domain, room),
+			pool->name, n == 1 ? "s" : "ve", cn_json_str(cn_crush_rule(&d->crush, pool->rule), "rule_name", "?"),
+			pool->size, domain, room),
 	    out ? cn_asprintf("take OSDs in again: ceph osd in %s", out)
 		: cn_asprintf("add a %s, or take the drain back: cephnode cancel %s", domain, d->run->node));
 }

@@ -60,19 +60,6 @@ void cn_shard_sizes_release(struct cn_shard_sizes *s)
 	*s = (struct cn_shard_sizes){};
 }
 
-static bool is_osd(int id)
-{
-	return id >= 0 && id != CN_CRUSH_NONE;
-}
-
-static bool in_set(const int *set, int size, int osd)
-{
-	for (int i = 0; i < size; i++)
-		if (set[i] == osd)
-			return true;
-	return false;
-}
-
 /* Places that CRUSH fills; OSDs that are down are in its raw answer and not in up. */
 static int count_filled(const struct cn_mapped_pool *pool, uint32_t seed)
 {
@@ -80,7 +67,7 @@ static int count_filled(const struct cn_mapped_pool *pool, uint32_t seed)
 	int n = 0;
 
 	for (int i = 0; i < pool->size && set; i++)
-		n += is_osd(set[i]);
+		n += cn_is_osd(set[i]);
 	return n;
 }
 
@@ -123,14 +110,14 @@ bool cn_pg_moves_of(const struct cn_change *ch, const struct cn_mapped_pool *aft
 	ret->was = ret->was ? ret->was : ret->up;
 	ret->holds = ret->holds ? ret->holds : ret->was;
 	for (int i = 0; i < ret->size; i++) {
-		bool stays = is_osd(ret->was[i]) && !cn_ids_has(ch->leaving, ret->was[i]);
+		bool stays = cn_is_osd(ret->was[i]) && !cn_ids_has(ch->leaving, ret->was[i]);
 
-		ret->filled += is_osd(ret->up[i]);
+		ret->filled += cn_is_osd(ret->up[i]);
 		ret->must -= stays;
-		if (is_osd(ret->up[i]) && cn_ids_has(ch->leaving, ret->up[i]))
+		if (cn_is_osd(ret->up[i]) && cn_ids_has(ch->leaving, ret->up[i]))
 			ret->stays_on = ret->up[i];
-		if (is_osd(ret->up[i]))
-			ret->will += ret->erasure ? ret->was[i] != ret->up[i] : !in_set(ret->was, ret->size, ret->up[i]);
+		if (cn_is_osd(ret->up[i]))
+			ret->will += ret->erasure ? ret->was[i] != ret->up[i] : !cn_set_has(ret->was, ret->size, ret->up[i]);
 	}
 	ret->must = MAX(ret->must + ret->filled, 0);
 	ret->crush_filled = crush_filled(ch, before, after, seed, ret);
@@ -162,15 +149,15 @@ static void count_osds(struct maker *mk, const struct cn_pg_moves *pg, int64_t b
 {
 	for (int i = 0; i < pg->size; i++) {
 		struct cn_forecast_osd *o;
-		bool comes = pg->erasure ? pg->up[i] != pg->holds[i] : !in_set(pg->holds, pg->size, pg->up[i]);
-		bool goes = pg->erasure ? pg->up[i] != pg->holds[i] : !in_set(pg->up, pg->size, pg->holds[i]);
+		bool comes = pg->erasure ? pg->up[i] != pg->holds[i] : !cn_set_has(pg->holds, pg->size, pg->up[i]);
+		bool goes = pg->erasure ? pg->up[i] != pg->holds[i] : !cn_set_has(pg->up, pg->size, pg->holds[i]);
 
-		if (is_osd(pg->up[i]) && comes && (o = osd_of(mk, pg->up[i]))) {
+		if (cn_is_osd(pg->up[i]) && comes && (o = osd_of(mk, pg->up[i]))) {
 			o->shards_in++;
 			o->bytes_in += bytes;
 			o->used_delta += (int64_t)((double)bytes * used);
 		}
-		if (is_osd(pg->holds[i]) && goes && (o = osd_of(mk, pg->holds[i]))) {
+		if (cn_is_osd(pg->holds[i]) && goes && (o = osd_of(mk, pg->holds[i]))) {
 			o->bytes_out += bytes;
 			o->used_delta -= (int64_t)((double)bytes * used);
 		}

@@ -34,34 +34,10 @@ struct pinner {
 	size_t cap;
 };
 
-static bool is_osd(int id)
-{
-	return id >= 0 && id != CN_CRUSH_NONE;
-}
-
-static bool in_set(const int *set, int size, int osd)
-{
-	for (int i = 0; i < size; i++)
-		if (set[i] == osd)
-			return true;
-	return false;
-}
-
-static const json_t *rule_steps(const struct cn_crush *crush, int rule)
-{
-	json_t *j;
-	size_t i;
-
-	json_array_foreach (crush->rules, i, j)
-		if (cn_json_int(j, "rule_id", -1) == rule)
-			return cn_json_arr(j, "steps");
-	return NULL;
-}
-
 /* False for rules that take twice: which place belongs to which take, a replicated set does not tell. */
 static bool read_domains(const struct cn_crush *crush, const struct cn_pool *pool, struct domains *d)
 {
-	const json_t *steps = rule_steps(crush, pool->rule);
+	const json_t *steps = cn_json_arr(cn_crush_rule(crush, pool->rule), "steps");
 	json_t *step;
 	int shards = 1, takes = 0;
 	size_t i;
@@ -107,23 +83,23 @@ static bool keeps_domains(const struct domains *d, const int *set, int size)
 	int above[MAX_SIZE] = {};
 
 	for (int i = 0; i < size; i++)
-		if (is_osd(set[i]) && (in_set(set, i, set[i]) || !cn_ids_has(&d->osds, set[i])))
+		if (cn_is_osd(set[i]) && (cn_set_has(set, i, set[i]) || !cn_ids_has(&d->osds, set[i])))
 			return false;
 	for (size_t k = 0; k < d->n_levels; k++) {
 		int at[MAX_SIZE];
 
 		for (int i = 0; i < size; i++) {
-			at[i] = is_osd(set[i]) ? ancestor(d->crush, set[i], d->levels[k].type) : CN_CRUSH_NONE;
-			if (is_osd(set[i]) && at[i] == CN_CRUSH_NONE)
+			at[i] = cn_is_osd(set[i]) ? ancestor(d->crush, set[i], d->levels[k].type) : CN_CRUSH_NONE;
+			if (cn_is_osd(set[i]) && at[i] == CN_CRUSH_NONE)
 				return false;
 		}
 		for (int i = 0; i < size; i++) {
 			int shards = 0, buckets = 0;
 
-			for (int j = 0; j < size && is_osd(set[i]); j++) {
-				shards += is_osd(set[j]) && at[j] == at[i];
+			for (int j = 0; j < size && cn_is_osd(set[i]); j++) {
+				shards += cn_is_osd(set[j]) && at[j] == at[i];
 				/* the first of each bucket below the same one */
-				buckets += is_osd(set[j]) && above[j] == above[i] && !in_set(at, j, at[j]);
+				buckets += cn_is_osd(set[j]) && above[j] == above[i] && !cn_set_has(at, j, at[j]);
 			}
 			if (shards > d->levels[k].shards || buckets > d->levels[k].buckets)
 				return false;
@@ -159,7 +135,7 @@ static bool any_osd(struct search *s, int place)
 		int osd = d->osds.v[i];
 		double load;
 
-		if (osd > s->p->max_osd || in_set(s->set, s->pg->size, osd) || !may_take(s->p, osd))
+		if (osd > s->p->max_osd || cn_set_has(s->set, s->pg->size, osd) || !may_take(s->p, osd))
 			continue;
 		load = (double)(s->p->load[osd] + 1) / cn_crush_weight(s->p->ch->crush, osd, NULL);
 		if (best >= 0 && load >= least)
@@ -187,8 +163,8 @@ static bool fill(struct search *s, int k)
 	for (int i = -1; i < s->n_newcomers; i++) {
 		int osd = i < 0 ? first : s->newcomers[i];
 
-		if ((i < 0 && !in_set(s->newcomers, s->n_newcomers, first)) || (i >= 0 && osd == first) ||
-		    in_set(s->set, s->pg->size, osd))
+		if ((i < 0 && !cn_set_has(s->newcomers, s->n_newcomers, first)) || (i >= 0 && osd == first) ||
+		    cn_set_has(s->set, s->pg->size, osd))
 			continue;
 		s->set[place] = osd;
 		if (keeps_domains(&s->p->rule.d, s->set, s->pg->size) && fill(s, k + 1))
@@ -206,12 +182,12 @@ static bool find_target(struct search *s)
 	const struct cn_pg_moves *pg = s->pg;
 
 	for (int i = 0; i < pg->size; i++) {
-		s->set[i] = is_osd(pg->was[i]) && !cn_ids_has(s->p->ch->leaving, pg->was[i]) ? pg->was[i] : CN_CRUSH_NONE;
-		if (!is_osd(s->set[i]))
+		s->set[i] = cn_is_osd(pg->was[i]) && !cn_ids_has(s->p->ch->leaving, pg->was[i]) ? pg->was[i] : CN_CRUSH_NONE;
+		if (!cn_is_osd(s->set[i]))
 			s->places[s->n_places++] = i;
 		else if (!may_take(s->p, s->set[i]))
 			return false; /* somebody else's drain empties it */
-		if (is_osd(pg->up[i]) && !in_set(pg->was, pg->size, pg->up[i]))
+		if (cn_is_osd(pg->up[i]) && !cn_set_has(pg->was, pg->size, pg->up[i]))
 			s->newcomers[s->n_newcomers++] = pg->up[i];
 	}
 	return keeps_domains(&s->p->rule.d, s->set, pg->size) && fill(s, 0);
@@ -221,9 +197,9 @@ static bool find_target(struct search *s)
 static void pairs_of_sets(const int *raw, const int *target, int size, struct cn_pin *pin)
 {
 	for (int i = 0, j = 0; i < size; i++) {
-		if (in_set(target, size, raw[i]))
+		if (cn_set_has(target, size, raw[i]))
 			continue;
-		while (in_set(raw, size, target[j]))
+		while (cn_set_has(raw, size, target[j]))
 			j++;
 		pin->v[pin->n++] = raw[i];
 		pin->v[pin->n++] = target[j++];
@@ -243,7 +219,7 @@ static bool pairs_of_places(const int *raw, const int *target, int size, struct 
 	while (left && found) {
 		found = false;
 		for (int i = 0; i < size; i++) {
-			if (now[i] == target[i] || in_set(now, size, target[i]))
+			if (now[i] == target[i] || cn_set_has(now, size, target[i]))
 				continue;
 			pin->v[pin->n++] = now[i];
 			pin->v[pin->n++] = target[i];
@@ -274,7 +250,7 @@ static bool express(const struct pinner *p, const int *raw, const int *target, i
 	bool full = has_entry(p->ch->osdmap->pg_upmap, pin->id);
 
 	for (int i = 0; i < size; i++)
-		if (!is_osd(raw[i]))
+		if (!cn_is_osd(raw[i]))
 			return false;
 	pin->v = cn_calloc((size_t)size * 2, sizeof(*pin->v));
 	if (!full && !erasure)
@@ -292,7 +268,7 @@ static bool express(const struct pinner *p, const int *raw, const int *target, i
 static void count_load(struct pinner *p, const struct cn_pg_moves *pg, const int *set, int sign)
 {
 	for (int i = 0; i < pg->size; i++)
-		if (is_osd(set[i]) && set[i] <= p->max_osd && !in_set(pg->was, pg->size, set[i]))
+		if (cn_is_osd(set[i]) && set[i] <= p->max_osd && !cn_set_has(pg->was, pg->size, set[i]))
 			p->load[set[i]] += sign;
 }
 

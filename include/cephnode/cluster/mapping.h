@@ -18,6 +18,19 @@ struct cn_mapping {
 	size_t n_pools;
 };
 
+static inline bool cn_is_osd(int id) /* and not a hole */
+{
+	return id >= 0 && id != CN_CRUSH_NONE;
+}
+
+static inline bool cn_set_has(const int *set, int size, int osd)
+{
+	for (int i = 0; i < size; i++)
+		if (set[i] == osd)
+			return true;
+	return false;
+}
+
 /* Room for every PG of the pools of `m`, all unknown. */
 void cn_mapping_init(struct cn_mapping *mp, const struct cn_osdmap *m, bool with_raw);
 void cn_mapping_release(struct cn_mapping *mp);

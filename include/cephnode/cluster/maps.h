@@ -95,6 +95,8 @@ void cn_crush_osds_below(const struct cn_crush *m, int bucket_id, struct cn_ids 
  * name of the domain type ("host"), borrowed from the map. Counting, not hashing: CRUSH may still fail where this says yes. */
 int cn_crush_capacity(const struct cn_crush *m, const struct cn_osdmap *osds, int rule, int size, const struct cn_ids *gone,
 		      const char **ret_domain);
+/* A rule as Ceph prints it, borrowed from the map; NULL: no such rule. */
+const json_t *cn_crush_rule(const struct cn_crush *m, int rule);
 /* True when the rule can choose the OSD (it lies below a bucket that the rule takes). */
 bool cn_crush_rule_reaches(const struct cn_crush *m, int rule, int osd);
 
