@@ -36,6 +36,9 @@ const char *cn_pins_forbidden(const struct cn_osdmap *m);
  * than a bound p->exact is false, p->forecast_reason says why and fill and bytes are left alone. Blocks; changes nothing. */
 int cn_plan_foresee(struct cn_cluster *c, const struct cn_inventory *inv, const struct cn_drain_options *options,
 		    struct cn_plan *p, struct cn_error *err);
+/* With `auto` pins are there to save: where only they would fill an OSD too much there are none. */
+void cn_foresight_spare(struct cn_foresight *fs, const struct cn_osdmap *m, const struct cn_osd_usages *usage,
+			enum cn_pin_mode pin);
 void cn_plan_judge_mapping(const struct cn_forecast *f, const struct cn_osdmap *m, struct cn_plan *p);
 void cn_plan_judge_fill(const struct cn_forecast *f, const struct cn_osdmap *m, const struct cn_crush *crush,
 			const struct cn_osd_usages *usage, struct cn_plan *p);

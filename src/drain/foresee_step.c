@@ -110,6 +110,7 @@ static int look_ahead(struct cn_run *run, enum cn_pin_mode pin, struct cn_plan *
 		if (r == 0 && ret->why_not) {
 			judge_live(run, &m, &live, verdict);
 		} else if (r == 0) {
+			cn_foresight_spare(ret, &m, &run->plan->usage, pin);
 			cn_plan_judge_mapping(cn_foresight_result(ret), &m, verdict);
 			cn_plan_judge_fill(cn_foresight_result(ret), &m, &crush, &run->plan->usage, verdict);
 		}

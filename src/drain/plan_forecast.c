@@ -67,6 +67,26 @@ static const struct cn_osd_usage *usage_of(const struct cn_osd_usages *u, int os
 	return NULL;
 }
 
+static bool overfills(const struct cn_forecast *f, const struct cn_osdmap *m, const struct cn_osd_usages *usage)
+{
+	for (size_t i = 0; i < f->n_osds; i++) {
+		const struct cn_osd_usage *u = f->osds[i].shards_in ? usage_of(usage, f->osds[i].id) : NULL;
+
+		if (u && u->total > 0 && (double)(u->used + f->osds[i].used_delta) / (double)u->total >= m->backfillfull_ratio)
+			return true;
+	}
+	return false;
+}
+
+void cn_foresight_spare(struct cn_foresight *fs, const struct cn_osdmap *m, const struct cn_osd_usages *usage,
+			enum cn_pin_mode pin)
+{
+	if (!fs->pinning || pin != CN_PIN_AUTO || !overfills(&fs->pinned, m, usage) || overfills(&fs->plain, m, usage))
+		return;
+	cn_pins_release(&fs->pins);
+	fs->pinning = false;
+}
+
 static void add_target(const struct cn_crush *crush, const struct cn_forecast_osd *f, const struct cn_osd_usage *u,
 		       struct cn_plan *p)
 {
@@ -183,6 +203,7 @@ int cn_plan_foresee(struct cn_cluster *c, const struct cn_inventory *inv, const 
 	if (options->pin == CN_PIN_ALWAYS)
 		check_pin_always(&fs, &inv->osdmap, p);
 	if (!fs.why_not) {
+		cn_foresight_spare(&fs, &inv->osdmap, &p->usage, in.pin);
 		cn_plan_judge_mapping(cn_foresight_result(&fs), &inv->osdmap, p);
 		cn_plan_judge_fill(cn_foresight_result(&fs), &inv->osdmap, &inv->crush, &p->usage, p);
 	}

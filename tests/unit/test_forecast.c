@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a change moves: shard by shard, replicated and erasure-coded. */
+#include "drain/foresee.h"
 #include "lay.h"
 
 static struct cn_forecast make(struct lay *l)
@@ -200,13 +201,99 @@ static void test_used(void **state _unused_)
 	lay_release(&l);
 }
 
+/* --- what speaks against it --------------------------------------------------------------------------------------------- */
+
+static struct cn_osd_usage usages[] = {
+	{.id = 2, .used = 840, .total = 1000}, {.id = 4, .used = 830, .total = 1000}, {.id = 8, .used = 800, .total = 1000}};
+static const struct cn_osd_usages usage = {usages, ARRAY_SIZE(usages)};
+
+static struct cn_foresight foresight(int64_t plain, int64_t pinned)
+{
+	struct cn_foresight fs = {.pinning = true};
+
+	fs.plain.osds = cn_calloc(1, sizeof(*fs.plain.osds));
+	fs.pinned.osds = cn_calloc(1, sizeof(*fs.pinned.osds));
+	fs.plain.osds[0] = (struct cn_forecast_osd){.id = 4, .shards_in = 1, .used_delta = plain};
+	fs.pinned.osds[0] = (struct cn_forecast_osd){.id = 8, .shards_in = 1, .used_delta = pinned};
+	fs.plain.n_osds = fs.pinned.n_osds = 1;
+	return fs;
+}
+
+/* Pins that fill an OSD too much are spared where they may be, and where that helps. */
+static void test_pins_that_overfill(void **state)
+{
+	static const struct {
+		int64_t plain, pinned;
+		enum cn_pin_mode mode;
+		bool pinning;
+	} cases[] = {
+		{69, 100, CN_PIN_AUTO, false},
+		{69, 99, CN_PIN_AUTO, true},
+		{70, 100, CN_PIN_AUTO, true},
+		{69, 100, CN_PIN_ALWAYS, true},
+	};
+	struct cn_osdmap m = {.nearfull_ratio = 0.85, .backfillfull_ratio = 0.9};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct cn_foresight fs = foresight(cases[i].plain, cases[i].pinned);
+
+		cn_foresight_spare(&fs, &m, &usage, cases[i].mode);
+		assert_int_equal(fs.pinning, cases[i].pinning);
+		assert_true(cn_foresight_result(&fs) == (cases[i].pinning ? &fs.pinned : &fs.plain));
+		cn_foresight_release(&fs);
+	}
+}
+
+/* A warning for who passes nearfull, by name; a refusal for who passes backfillfull. One that is there already is not named. */
+static void test_fill(void **state _unused_)
+{
+	struct cn_plan p = {};
+	struct cn_forecast f;
+	struct lay l;
+
+	lay_init(&l, BY_HOST, 3, "0 1");
+	l.m.nearfull_ratio = 0.83;
+	l.m.backfillfull_ratio = 0.9;
+	for (uint32_t seed = 0; seed < 3; seed++)
+		cn_shard_sizes_set(&l.sizes, (struct cn_pgid){1, seed}, seed == 2 ? 65 : 35);
+	lay_pg(&l, 1, 0, "0 4 6", NULL, "8 4 6", NULL);
+	f = make(&l);
+	cn_plan_judge_fill(&f, &l.m, &l.crush, &usage, &p);
+	assert_int_equal(p.refusals.n, 0);
+	assert_int_equal(p.warnings.n, 1);
+	assert_has(p.warnings.v[0], "osd.8 would be 83.5 % full");
+	assert_int_equal(p.fullest_osd, 2);
+	assert_int_equal(p.n_targets, 1);
+	assert_string_equal(p.targets[0].host, "node5");
+	cn_plan_release(&p);
+	cn_forecast_release(&f);
+	lay_pg(&l, 1, 1, "0 2 4", NULL, "8 2 4", NULL);
+	lay_pg(&l, 1, 2, "1 6 8", NULL, "2 6 8", NULL);
+	f = make(&l);
+	cn_plan_judge_fill(&f, &l.m, &l.crush, &usage, &p);
+	assert_int_equal(p.refusals.n, 1);
+	assert_has(p.refusals.v[0], "osd.2 would be 90.5 % full, backfill stops at 90 %");
+	assert_has(p.warnings.v[0], "1 OSD would pass the nearfull ratio of 83 %: osd.8 would be 87.0 %");
+	assert_int_equal(p.fullest_osd, 2);
+	cn_plan_release(&p);
+	cn_forecast_release(&f);
+	lay_release(&l);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sizes),       cmocka_unit_test(test_replicated_and_erasure),
-		cmocka_unit_test(test_in_flight),   cmocka_unit_test(test_holes),
-		cmocka_unit_test(test_stays),       cmocka_unit_test(test_what_is_not_known),
-		cmocka_unit_test(test_unknown_osd), cmocka_unit_test(test_used),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_replicated_and_erasure),
+		cmocka_unit_test(test_in_flight),
+		cmocka_unit_test(test_holes),
+		cmocka_unit_test(test_stays),
+		cmocka_unit_test(test_what_is_not_known),
+		cmocka_unit_test(test_unknown_osd),
+		cmocka_unit_test(test_used),
+		cmocka_unit_test(test_pins_that_overfill),
+		cmocka_unit_test(test_fill),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
