@@ -176,6 +176,8 @@ static void count_pg(struct maker *mk, const struct cn_mapped_pool *after, uint3
 		return;
 	bytes = cn_shard_size(mk->ch->sizes, id);
 	f->pgs_moved += pg.will > 0;
+	f->shards_minimum += pg.must;
+	f->shards_to_move += pg.will;
 	f->bytes_minimum += pg.must * bytes;
 	f->bytes_to_move += pg.will * bytes;
 	count_osds(mk, &pg, bytes, sizes ? sizes->used : 1);

@@ -226,14 +226,16 @@ static void cancel_upmaps(struct reader *rd, const json_t *entries)
 
 static bool pins_wanted(const struct cn_foresee *in, const struct cn_forecast *plain)
 {
-	int64_t needless = plain->bytes_to_move - plain->bytes_minimum;
+	bool told = plain->bytes_minimum > 0; /* else the data are younger than the manager's statistics */
+	int64_t least = told ? plain->bytes_minimum : plain->shards_minimum;
+	int64_t needless = (told ? plain->bytes_to_move : plain->shards_to_move) - least;
 
 	if (in->pin == CN_PIN_NEVER || cn_pins_forbidden(in->osdmap))
 		return false;
 	if (in->pin == CN_PIN_ALWAYS)
 		return true;
 	/* the crush-compat balancer works against upmap entries; 2 % are not worth entries that stay */
-	return !json_object_get(in->crush->choose_args, COMPAT_SET) && needless > 0 && needless * 50 >= plain->bytes_minimum;
+	return !json_object_get(in->crush->choose_args, COMPAT_SET) && needless > 0 && needless * 50 >= least;
 }
 
 struct settled_job {

@@ -56,6 +56,8 @@ static void test_replicated_and_erasure(void **state _unused_)
 	assert_int_equal(f.pgs_moved, 4);
 	assert_int_equal(f.bytes_minimum, 3 * SHARD);
 	assert_int_equal(f.bytes_to_move, (1 + 2 + 3 + 1) * SHARD);
+	assert_int_equal(f.shards_minimum, 3);
+	assert_int_equal(f.shards_to_move, 1 + 2 + 3 + 1);
 	assert_int_equal(f.n_holes + f.n_stay, 0);
 	assert_osd(&f, 0, 0, 0, 3 * SHARD);
 	assert_osd(&f, 6, 3, 3 * SHARD, 0);

@@ -50,10 +50,11 @@ struct cn_forecast_osd {
 };
 
 struct cn_forecast {
-	size_t pgs_moved;             /* PGs with a shard that changes its OSD */
-	int64_t bytes_minimum;        /* of the shards on the leaving OSDs */
-	int64_t bytes_to_move;        /* of all shards that change their OSD because of the change */
-	struct cn_forecast_osd *osds; /* that win or lose a shard, by id */
+	size_t pgs_moved;                       /* PGs with a shard that changes its OSD */
+	int64_t shards_minimum, shards_to_move; /* as the bytes */
+	int64_t bytes_minimum;                  /* of the shards on the leaving OSDs */
+	int64_t bytes_to_move;                  /* of all shards that change their OSD because of the change */
+	struct cn_forecast_osd *osds;           /* that win or lose a shard, by id */
 	size_t n_osds;
 	size_t n_holes, n_stay;     /* PGs with fewer shards than their pool's size; PGs that stay on a leaving OSD */
 	struct cn_pgid hole, stays; /* the first of each */
