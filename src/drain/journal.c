@@ -215,6 +215,8 @@ json_t *cn_journal_json(const struct cn_journal *j)
 	json_object_set_new(b, "osds", osds_json(j));
 	json_object_set_new(b, "last_error", cn_json_string(j->last_error));
 	json_object_set_new(b, "rate", json_integer(j->rate));
+	if (j->phase == CN_PHASE_CANCELLED && json_object_size(j->upmaps)) /* drains beside it may have found its pins */
+		json_object_set(b, "upmaps", j->upmaps);
 	if (cn_journal_is_tombstone(j)) /* enough to answer the same command again */
 		return b;
 	json_object_set_new(b, "released", json_boolean(j->released));

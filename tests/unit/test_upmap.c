@@ -514,6 +514,33 @@ static void test_another_drains_pin(void **state)
 	cn_journal_release(&other);
 }
 
+/* Two drains, cancelled in the order in which they began: the second found a pin of the first. */
+static void test_a_pin_of_a_cancelled_drain(void **state)
+{
+	struct fixture *x = *state;
+	_cleanup_json_ json_t *before = NULL;
+	struct cn_journal *first = &x->drains[0].journal, *second = &x->drains[1].journal, tombstone = {};
+	size_t kept;
+
+	entry(x, false, "1.0", "4 5");
+	before = entries(x);
+	x->run.n = 1;
+	assert_int_equal(pin(x, &kept), 0);
+	x->run.drains = &x->drains[1];
+	entry(x, true, "2.3", "");
+	record(x);
+	json_object_set_new(json_object_get(second->upmaps, "1.0"), "ours", json_pack("{sn,s[ii]}", "full", "items", 4, 9));
+	entry(x, false, "1.0", "4 9");
+	first->phase = CN_PHASE_CANCELLED;
+	cn_journal_copy(first, &tombstone); /* as it is read back */
+	x->run.others = (struct cn_journals){.v = &tombstone, .n = 1};
+	restore(x, NULL, false, "");
+	assert_as(x, before);
+	x->run.others = (struct cn_journals){};
+	x->run.drains = x->drains;
+	cn_journal_release(&tombstone);
+}
+
 #define upmap_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -532,6 +559,7 @@ int main(void)
 		upmap_test(test_lost_on_the_way_back),
 		upmap_test(test_only_of_this_window),
 		upmap_test(test_another_drains_pin),
+		upmap_test(test_a_pin_of_a_cancelled_drain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
