@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the forecast refuses, and that it leaves no trace: on racks, datacenters and regions, full and lopsided, with dead nodes."""
-from cnlib.case import QUICK, ClusterCase, wait_for
+from cnlib.case import OURS, QUICK, ClusterCase, signal, wait_for
 
 TIMEOUT = 900
 
@@ -127,6 +127,11 @@ class Foresee(ClusterCase):
         with self.subTest('dead, and still in: other nodes wait, this one goes'):
             plan = self.assert_code(self.tool.run('plan', 'node1', '--accept', 'existing', '-f', 'json'), 0).json
             self.assertEqual(plan['forecast']['exact'], True)
+            before = c.snapshot()
+            run = self.tool.start_drain('node1', '--accept', 'existing', trap='release:begin:KILL').wait()     # it says the same under hold
+            self.assertEqual(run.code, -signal.SIGKILL, str(run))
+            self.assert_code(self.tool.run('cancel', 'node1', '-f', 'json'), 0)
+            self.assert_same(before, OURS)
             self.assert_code(self.tool.run('plan', 'node5', '-f', 'json'), 0)
         with self.subTest('dead, and marked out by the mon'):
             c.mon('osd out', ids=[str(i) for i in c.ids(5)])
