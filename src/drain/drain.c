@@ -57,6 +57,8 @@ static int check(struct cn_run *run, struct cn_intake *in, struct cn_error *err)
 
 	cn_step_begin(run, "check");
 	r = cn_intake_plan(run, in, false, err);
+	if (r == 0 && in->specs.n)
+		r = cn_plan_ask_held(run->c, &in->inv.osdmap, &in->plan, err);
 	if (r == 0)
 		r = check_overlap(run, in, err);
 	if (r == 0)

@@ -15,6 +15,7 @@
 void cn_foresight_release(struct cn_foresight *f)
 {
 	free(f->why_not);
+	free(f->held);
 	cn_forecast_release(&f->plain);
 	cn_pins_release(&f->pins);
 	cn_forecast_release(&f->pinned);
@@ -238,6 +239,32 @@ static bool pins_wanted(const struct cn_foresee *in, const struct cn_forecast *p
 	return !json_object_get(in->crush->choose_args, COMPAT_SET) && needless > 0 && needless * 50 >= least;
 }
 
+static void collect_held(const struct reader *rd, struct cn_foresight *ret)
+{
+	size_t cap = 0;
+
+	for (size_t p = 0; p < rd->before.n_pools; p++) {
+		const struct cn_mapped_pool *pool = &rd->before.pools[p];
+
+		for (uint32_t seed = 0; seed < pool->pg_num; seed++) {
+			const int *sets[] = {pool->raw ? cn_mapped_set(pool, pool->raw, seed) : NULL,
+					     cn_mapped_set(pool, pool->up, seed), cn_mapped_set(pool, pool->acting, seed)};
+
+			for (size_t i = 0; i < rd->in->leaving->n; i++) {
+				int osd = rd->in->leaving->v[i];
+				bool has = false;
+
+				for (size_t k = 0; k < ARRAY_SIZE(sets); k++)
+					has |= sets[k] && cn_set_has(sets[k], pool->size, osd);
+				if (!has)
+					continue;
+				cn_grow(&ret->held, &cap, ret->n_held, sizeof(*ret->held));
+				ret->held[ret->n_held++] = (struct cn_held){{pool->id, seed}, osd};
+			}
+		}
+	}
+}
+
 struct settled_job {
 	const struct cn_foresee *in;
 	const struct cn_pins *pins;
@@ -316,6 +343,7 @@ int cn_foresee(const struct cn_foresee *in, struct cn_foresight *ret, struct cn_
 	else
 		ret->why_not = in->before ? differs_from_known(&rd) : why_not_trusted(&rd);
 	if (!ret->why_not && !in->before) {
+		collect_held(&rd, ret);
 		cancel_upmaps(&rd, in->osdmap->pg_upmap);
 		cancel_upmaps(&rd, in->osdmap->pg_upmap_items);
 	}

@@ -4,7 +4,9 @@
 #include "cephnode/drain/plan.h"
 
 struct cn_foresight {
-	char *why_not; /* NULL: exact; else why there is no more than a bound, and nothing below is set */
+	char *why_not;        /* NULL: exact; else why there is no more than a bound, and nothing below is set */
+	struct cn_held *held; /* of the leaving OSDs, before the change */
+	size_t n_held;
 	struct cn_forecast plain;
 	bool pinning; /* pins are wanted: then `pinned` is what will happen */
 	struct cn_pins pins;
@@ -36,6 +38,9 @@ const char *cn_pins_forbidden(const struct cn_osdmap *m);
  * than a bound p->exact is false, p->forecast_reason says why and fill and bytes are left alone. Blocks; changes nothing. */
 int cn_plan_foresee(struct cn_cluster *c, const struct cn_inventory *inv, const struct cn_drain_options *options,
 		    struct cn_plan *p, struct cn_error *err);
+/* p->held where no exact forecast has told: the mon is asked for every PG of the cluster. Of more than 4096 it is not: that would
+ * take minutes, and a warning says that the manager's statistics have to do. Blocks; changes nothing. */
+int cn_plan_ask_held(struct cn_cluster *c, const struct cn_osdmap *m, struct cn_plan *p, struct cn_error *err);
 /* With `auto` pins are there to save: where only they would fill an OSD too much there are none. */
 void cn_foresight_spare(struct cn_foresight *fs, const struct cn_osdmap *m, const struct cn_osd_usages *usage,
 			enum cn_pin_mode pin);

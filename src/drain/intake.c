@@ -320,6 +320,15 @@ static void refresh(struct cn_run *run, struct cn_drain *d, const struct cn_inve
 	cn_journal_release(&now);
 }
 
+/* The manager's statistics may be older than the last change of the map: a PG that they do not show on the node, and the map
+ * does, is watched and proved as well. */
+static void record_held(const struct cn_plan *plan, struct cn_journal *j)
+{
+	for (size_t i = 0; i < plan->n_held; i++)
+		if (cn_journal_osd(j, plan->held[i].osd))
+			cn_journal_add_pg(j, plan->held[i].id, plan->held[i].osd);
+}
+
 void cn_intake_begin(struct cn_run *run, struct cn_intake *in)
 {
 	run->bytes_total = 0;
@@ -338,6 +347,8 @@ void cn_intake_begin(struct cn_run *run, struct cn_intake *in)
 		for (size_t k = 0; k < run->accept.n; k++)
 			cn_strv_add(&j->accepted, run->accept.v[k]);
 	}
+	for (size_t i = 0; i < run->n; i++)
+		record_held(&in->plan, &run->drains[i].journal);
 	for (size_t i = 0; i < run->n; i++)
 		run->bytes_total += run->drains[i].journal.bytes_total;
 	run->bytes_left = run->bytes_total;

@@ -81,6 +81,27 @@ static void record_pgs(const struct cn_inventory *inv, const struct cn_node *nod
 		j->pools[j->n_pools++] = (struct cn_journal_pool){inv->osdmap.pools[i].id, inv->osdmap.pools[i].pg_num};
 }
 
+void cn_journal_add_pg(struct cn_journal *j, struct cn_pgid id, int osd)
+{
+	struct cn_journal_pg *rec = j->n_pgs ? bsearch(&id, j->pgs, j->n_pgs, sizeof(*j->pgs), cn_pgid_cmp) : NULL;
+	size_t at = 0;
+
+	if (!rec) {
+		while (at < j->n_pgs && cn_pgid_cmp(&j->pgs[at], &id) < 0)
+			at++;
+		j->pgs = cn_realloc(j->pgs, j->n_pgs + 1, sizeof(*j->pgs));
+		rec = &j->pgs[at];
+		memmove(rec + 1, rec, (j->n_pgs++ - at) * sizeof(*rec));
+		*rec = (struct cn_journal_pg){.id = id};
+	}
+	for (int k = 0; k < rec->n_osds; k++)
+		if (rec->osds[k] == osd)
+			return;
+	if (rec->n_osds < CN_PG_OSDS)
+		rec->osds[rec->n_osds++] = osd;
+	rec->shards = MAX(rec->shards, rec->n_osds);
+}
+
 static void record_whole_hosts(const struct cn_inventory *inv, const struct cn_node *node, struct cn_journal *j)
 {
 	for (size_t i = 0; i < node->hosts.n; i++) {

@@ -297,6 +297,7 @@ void cn_plan_release(struct cn_plan *p)
 	}
 	free(p->pools);
 	free(p->forecast_reason);
+	free(p->held);
 	for (size_t i = 0; i < p->n_targets; i++)
 		free(p->targets[i].host);
 	free(p->targets);

@@ -4,7 +4,11 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cephnode/base/parallel.h"
 #include "foresee.h"
+
+#define MOST_ASKED 4096 /* PGs: one command each, a millisecond */
+#define ASKERS 16
 
 /* Bytes that a byte takes on an OSD: copies are counted apart. */
 static double used_ratio(const struct cn_pool *pool, const struct cn_pool_usage *u)
@@ -169,6 +173,8 @@ static void take_over(struct cn_foresight *fs, struct cn_plan *p)
 {
 	const struct cn_forecast *f = cn_foresight_result(fs);
 
+	p->held = TAKE_PTR(fs->held);
+	p->n_held = fs->n_held;
 	p->forecast_reason = TAKE_PTR(fs->why_not);
 	p->exact = !p->forecast_reason;
 	if (!p->exact)
@@ -177,6 +183,64 @@ static void take_over(struct cn_foresight *fs, struct cn_plan *p)
 	p->bytes_to_move = f->bytes_to_move;
 	p->bytes_needless = fs->plain.bytes_to_move - fs->plain.bytes_minimum;
 	p->pins = fs->pins.n;
+}
+
+struct ask_job {
+	struct cn_cluster *c;
+	struct cn_pg *pgs;
+	struct cn_error *errors;
+};
+
+static void ask_one(void *arg, size_t i)
+{
+	struct ask_job *job = arg;
+
+	cn_pg_map(job->c, job->pgs[i].id, &job->pgs[i], &job->errors[i]);
+}
+
+static void hold(struct cn_plan *p, size_t *cap, const struct cn_pg *pg)
+{
+	for (size_t k = 0; k < p->osds.n; k++) {
+		if (!cn_pg_has_osd(pg, p->osds.v[k]))
+			continue;
+		cn_grow(&p->held, cap, p->n_held, sizeof(*p->held));
+		p->held[p->n_held++] = (struct cn_held){pg->id, p->osds.v[k]};
+	}
+}
+
+int cn_plan_ask_held(struct cn_cluster *c, const struct cn_osdmap *m, struct cn_plan *p, struct cn_error *err)
+{
+	struct ask_job job = {.c = c};
+	size_t n = 0, cap = 0, at = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < m->n_pools; i++)
+		n += m->pools[i].pg_num;
+	if (p->exact || p->held)
+		return 0;
+	if (n > MOST_ASKED) {
+		cn_strv_add(&p->warnings,
+			    "which PGs the node has is known from the manager's statistics alone, some seconds old");
+		return 0;
+	}
+	job.pgs = cn_calloc(n, sizeof(*job.pgs));
+	job.errors = cn_calloc(n, sizeof(*job.errors));
+	for (size_t i = 0; i < m->n_pools; i++)
+		for (uint32_t seed = 0; seed < m->pools[i].pg_num; seed++)
+			job.pgs[at++].id = (struct cn_pgid){m->pools[i].id, seed};
+	cn_parallel(n, ASKERS, ask_one, &job);
+	for (size_t i = 0; i < n; i++) {
+		if (job.errors[i].errnum && job.errors[i].errnum != ENOENT && r == 0) { /* ENOENT: merged or deleted meanwhile */
+			r = -job.errors[i].errnum;
+			cn_error_move(err, &job.errors[i]);
+		}
+		hold(p, &cap, &job.pgs[i]);
+		cn_pg_release(&job.pgs[i]);
+		cn_error_release(&job.errors[i]);
+	}
+	free(job.pgs);
+	free(job.errors);
+	return r;
 }
 
 int cn_plan_foresee(struct cn_cluster *c, const struct cn_inventory *inv, const struct cn_drain_options *options,

@@ -10,6 +10,9 @@
 #include "cephnode/drain/drain.h"
 #include "cephnode/drain/journal.h"
 
+/* Without an exact forecast a drain asks `pg map` of every PG before it changes anything: of so many. */
+#define SIM_ASKED 64
+
 struct sim {
 	struct world w;
 	struct fakeclock clock;

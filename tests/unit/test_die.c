@@ -232,16 +232,16 @@ static void test_mark_of_an_earlier_hold(void **state _unused_)
 		sim_set_compat(s, 1, 1.125);
 		flags = cn_strdup(sim_flags(s));
 		s->stuck = true;
-		fake_kill(s->f, "pg map", 0, false);
+		fake_kill(s->f, "pg map", SIM_ASKED, false);
 		sim_drain(s, "node1");
 		assert_true(fake_revive(s->f));
 		sim_next_process(s, true);
 		fake_fault(s->f, kinds[i / 3], i % 3, 1, -ETIMEDOUT, false);
-		fake_kill(s->f, "pg map", 0, false); /* if it comes so far */
+		fake_kill(s->f, "pg map", SIM_ASKED, false); /* if it comes so far */
 		sim_drain(s, "node1");
 		if (fake_revive(s->f))
 			sim_next_process(s, false); /* the guard died with its machine */
-		fake_kill(s->f, "pg map", 0, false);
+		fake_kill(s->f, "pg map", SIM_ASKED, false);
 		sim_drain(s, "node1");
 		if (fake_revive(s->f))
 			sim_next_process(s, false);

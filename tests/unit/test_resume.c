@@ -174,7 +174,7 @@ static void test_refused_when_gone_on_with(void **state)
 {
 	struct sim *s = *state;
 
-	fake_kill(s->f, "pg map", 0, false); /* in the forecast */
+	fake_kill(s->f, "pg map", SIM_ASKED, false); /* in the forecast */
 	sim_drain(s, "node1");
 	assert_true(fake_revive(s->f));
 	assert_int_equal(sim_live(s), 1);
@@ -222,7 +222,7 @@ static void test_refused_after_a_death_beside_one_that_moves(void **state)
 	struct sim *s = *state;
 
 	sim_drain_to_wait(s, "node5");
-	fake_kill(s->f, "pg map", 0, false);
+	fake_kill(s->f, "pg map", SIM_ASKED, false);
 	sim_drain(s, "node1 node5");
 	assert_true(fake_revive(s->f));
 	sim_next_process(s, true);

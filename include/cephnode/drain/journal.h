@@ -145,6 +145,8 @@ bool cn_journal_is_named(const struct cn_journal *j, const char *name);
 /* The name may mean this drain: its node, one of its hosts, addresses or OSDs. Of a host with two drains, both. */
 bool cn_journal_matches(const struct cn_journal *j, const char *name);
 struct cn_journal_osd *cn_journal_osd(const struct cn_journal *j, int id);
+/* The PG has one of its shards on this OSD of the drain: recorded if it is not yet. */
+void cn_journal_add_pg(struct cn_journal *j, struct cn_pgid id, int osd);
 /* The PGs to watch now: the recorded ones, followed through splits and merges of pg_num, less those of deleted pools. Sorted;
  * to be freed. */
 struct cn_journal_pg *cn_journal_pgs_now(const struct cn_journal *j, const struct cn_osdmap *m, size_t *ret_n);

@@ -22,6 +22,12 @@ struct cn_plan_target {
 	double before, after; /* share of its space, 0..1; -1: not known */
 };
 
+/* A PG that has an OSD in its raw, up or acting set. */
+struct cn_held {
+	struct cn_pgid id;
+	int osd;
+};
+
 struct cn_plan {
 	struct cn_ids osds; /* that go */
 	struct cn_strv hosts;
@@ -35,7 +41,9 @@ struct cn_plan {
 	size_t pins;                    /* upmap entries that the drain would make */
 	struct cn_plan_target *targets; /* by id */
 	size_t n_targets;
-	int64_t rate; /* bytes a second of the last drain here, 0: not known */
+	int64_t rate;         /* bytes a second of the last drain here, 0: not known */
+	struct cn_held *held; /* which PGs the OSDs have, by the map: the manager's statistics are seconds old */
+	size_t n_held;
 	struct cn_shard_sizes sizes;
 	struct cn_osd_usages usage;
 	struct cn_plan_pool *pools; /* whose rule reaches one of the OSDs */

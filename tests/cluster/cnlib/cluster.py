@@ -165,9 +165,11 @@ class Cluster:
         for p in self.pgs():
             try:
                 q = self.pg_query(p['pgid'])
-                if q['epoch'] < epoch:      # an idle OSD may not hear of a change that moves nothing for minutes
-                    self.tell(q['acting'][0], 'get_latest_osdmap')
-                if not is_clean(q['state']) or q['epoch'] < epoch:
+                old = q['epoch'] < epoch    # an idle OSD may not hear of a change that moves nothing for minutes
+                if old:
+                    now = self.mon('pg map', pgid=p['pgid'])
+                    old = (now['up'], now['acting']) != (q['up'], q['acting'])
+                if not is_clean(q['state']) or old:
                     bad[p['pgid']] = '%s at epoch %d of %d' % (q['state'], q['epoch'], epoch)
             except (CommandError, rados.Error) as e:
                 bad[p['pgid']] = str(e)
