@@ -2,9 +2,8 @@
 /*
  * Upmap entries: those that pins make, and those that the mon cancels by itself when the OSD they lead to gets weight 0. The
  * journal has each as {"<pgid>": {"was": E, "ours": E or null, "undo": E}}, with E {"full": [osd, ...] or null, "items": [from,
- * to,
- * ...] or null}. was: before the drain, for a cancel; ours: null where only the mon's cancelling is to be undone; undo: before
- * the window that is open, for a refusal.
+ * to, ...] or null}. was: before the drain, for a cancel; ours: null where only the mon's cancelling is to be undone; undo:
+ * before the window that is open, for a refusal; prev: a pin of an earlier window, while one of the open window is to replace it.
  */
 #include <errno.h>
 #include <string.h>
@@ -92,11 +91,24 @@ static bool is_part_of(const json_t *e, const json_t *whole)
 	return true;
 }
 
-/* In the journal of the node that the PG is on; of PGs that merely move along, in the first. */
+/* The journal that knows the PG's entry already, or NULL. */
+static struct cn_journal *recorded_in(const struct cn_run *run, const char *pgid)
+{
+	for (size_t i = 0; i < run->n; i++)
+		if (json_object_get(run->drains[i].journal.upmaps, pgid))
+			return &run->drains[i].journal;
+	return NULL;
+}
+
+/* In the journal of the node that the PG is on; of PGs that merely move along, in the first. Only in one of them: two records of
+ * an entry would each take what the other did for another hand's. */
 static struct cn_journal *journal_of(struct cn_run *run, const char *pgid, int osd)
 {
+	struct cn_journal *known = recorded_in(run, pgid);
 	struct cn_pgid id;
 
+	if (known)
+		return known;
 	for (size_t i = 0; i < run->n; i++) {
 		struct cn_journal *j = &run->drains[i].journal;
 
@@ -129,8 +141,10 @@ void cn_upmaps_let_go(struct cn_journal *j)
 	const char *pgid;
 	json_t *rec;
 
-	json_object_foreach (j->upmaps, pgid, rec)
+	json_object_foreach (j->upmaps, pgid, rec) {
 		json_object_del(rec, "undo");
+		json_object_del(rec, "prev");
+	}
 }
 
 void cn_upmaps_record(struct cn_run *run, const struct cn_osdmap *m, const struct cn_ids *osds)
@@ -260,6 +274,20 @@ static int send_all(struct changes *l, struct cn_error *err)
 	return r;
 }
 
+static bool is_empty(const json_t *e)
+{
+	return json_array_size(json_object_get(e, "full")) + json_array_size(json_object_get(e, "items")) == 0;
+}
+
+/* Until the new pin has taken its place what stands there may be one of ours from an earlier window. */
+static void note_previous(json_t *rec, json_t *now)
+{
+	if (!is_empty(now) && (is_part_of(now, json_object_get(rec, "ours")) || is_part_of(now, json_object_get(rec, "prev"))))
+		json_object_set(rec, "prev", now);
+	else
+		json_object_del(rec, "prev");
+}
+
 static int record_pins(struct cn_run *run, const struct cn_pins *pins, const json_t *entries, struct changes *l,
 		       struct cn_error *err)
 {
@@ -271,6 +299,7 @@ static int record_pins(struct cn_run *run, const struct cn_pins *pins, const jso
 		cn_pgid_format(pins->v[i].id, pgid);
 		now = entry_of(entries, pgid);
 		rec = record_of(journal_of(run, pgid, -1), pgid, entries);
+		note_previous(rec, now);
 		json_object_set(rec, "ours", want);
 		add_change(l, pgid, now, want);
 		json_decref(want);
@@ -291,7 +320,8 @@ static size_t count_kept(const struct changes *l, size_t n, const struct cn_osdm
 	return kept;
 }
 
-/* Where all is as it was nothing of ours stands: the proof is not to wait until a primary hears of an epoch that changed nothing.
+/* Where all is as it was nothing new of ours stands: the proof is not to wait until a primary hears of an epoch that changed
+ * nothing.
  */
 static void forget_refused(struct cn_run *run, const struct changes *l, const struct cn_osdmap *m)
 {
@@ -299,10 +329,11 @@ static void forget_refused(struct cn_run *run, const struct changes *l, const st
 
 	for (size_t i = 0; i < l->n; i++) {
 		_cleanup_json_ json_t *now = entry_of(entries, l->v[i].pgid);
+		json_t *rec = record_of(journal_of(run, l->v[i].pgid, -1), l->v[i].pgid, entries);
+		json_t *prev = json_object_get(rec, "prev");
 
 		if (json_equal(now, l->v[i].now))
-			json_object_set_new(record_of(journal_of(run, l->v[i].pgid, -1), l->v[i].pgid, entries), "ours",
-					    json_null());
+			json_object_set_new(rec, "ours", prev ? json_incref(prev) : json_null());
 	}
 }
 
@@ -335,7 +366,8 @@ int cn_upmaps_pin(struct cn_run *run, const struct cn_pins *pins, size_t *ret_ke
  * at all may be anybody's doing. */
 static bool may_restore(const json_t *now, const json_t *rec, const json_t *to)
 {
-	return is_part_of(now, json_object_get(rec, "ours")) || is_part_of(now, to);
+	return is_part_of(now, json_object_get(rec, "ours")) || is_part_of(now, json_object_get(rec, "prev")) ||
+	       is_part_of(now, to);
 }
 
 /* A drain that is under way beside ours has pinned the PG since: its entry is its own matter. */
@@ -400,16 +432,9 @@ static void forget_window(struct cn_journal *j)
 		} else if (undo) {
 			json_object_set(rec, "ours", undo);
 			json_object_del(rec, "undo");
+			json_object_del(rec, "prev");
 		}
 	}
-}
-
-static bool is_recorded(const struct cn_run *run, const char *pgid)
-{
-	for (size_t i = 0; i < run->n; i++)
-		if (json_object_get(run->drains[i].journal.upmaps, pgid))
-			return true;
-	return false;
 }
 
 /* The weights come back one after the other, and in between the mon may have cancelled entries that are nobody's of ours. One
@@ -422,7 +447,7 @@ static void collect_lost(const struct cn_run *run, json_t *seen, const json_t *e
 	json_object_foreach (seen, pgid, was) {
 		_cleanup_json_ json_t *now = entry_of(entries, pgid);
 
-		if (!json_equal(now, was) && is_part_of(now, was) && !is_recorded(run, pgid))
+		if (!json_equal(now, was) && is_part_of(now, was) && !recorded_in(run, pgid))
 			add_change(l, pgid, now, was);
 	}
 }

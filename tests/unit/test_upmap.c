@@ -491,6 +491,54 @@ static void test_only_of_this_window(void **state)
 	assert_as(x, before);
 }
 
+/* A pin of the first window stays ours while one of the second does not take its place, whenever we die. */
+static void test_a_second_pin_that_does_not_stand(void **state)
+{
+	struct fixture *x = *state;
+	static int items[] = {5, 7};
+	struct cn_pin again = {.id = {1, 0}, .v = items, .n = 2};
+	struct cn_pins pins = {&again, 1};
+	_cleanup_json_ json_t *before = entries(x), *between = NULL;
+	size_t kept;
+
+	for (int died = 0; died < 2; died++) {
+		assert_int_equal(pin(x, &kept), 0);
+		for (int i = 0; i < 2; i++)
+			cn_upmaps_let_go(&x->drains[i].journal);
+		json_decref(between);
+		between = entries(x);
+		x->bad = "1.0";
+		x->code = died ? -ETIMEDOUT : -EINVAL;
+		assert_int_equal(cn_upmaps_pin(&x->run, &pins, &kept, &x->e), died ? -ETIMEDOUT : 0);
+		cn_error_release(&x->e);
+		x->bad = NULL;
+		assert_as(x, between);
+		for (int i = 0; i < 2 && !died; i++)
+			cn_upmaps_let_go(&x->drains[i].journal);
+		restore(x, NULL, false, "");
+		assert_as(x, before);
+	}
+}
+
+/* The OSD is of the second node, and the PG has a shard on the first as well: one record, or the one would call the other's pin
+ * another hand's. */
+static void test_a_pg_of_both_nodes(void **state)
+{
+	struct fixture *x = *state;
+	_cleanup_json_ json_t *before = NULL;
+	size_t kept;
+
+	entry(x, false, "1.0", "4 2");
+	before = entries(x);
+	record(x);
+	entry(x, false, "1.0", "");
+	assert_int_equal(pin(x, &kept), 0);
+	assert_recorded(x, 0, "1.0", NULL);
+	assert_recorded(x, 1, "1.0", "{\"ours\":{\"full\":null,\"items\":[4,0,6,1]},\"was\":{\"full\":null,\"items\":[4,2]}}");
+	restore(x, NULL, true, "");
+	assert_as(x, before);
+}
+
 /* A drain beside ours has pinned the PG: that is its matter. */
 static void test_another_drains_pin(void **state)
 {
@@ -558,6 +606,8 @@ int main(void)
 		upmap_test(test_the_mon_does_not_take_it_back),
 		upmap_test(test_lost_on_the_way_back),
 		upmap_test(test_only_of_this_window),
+		upmap_test(test_a_second_pin_that_does_not_stand),
+		upmap_test(test_a_pg_of_both_nodes),
 		upmap_test(test_another_drains_pin),
 		upmap_test(test_a_pin_of_a_cancelled_drain),
 	};
