@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The steps forecast and pin: under hold the new mapping is there to be read, and nothing has moved yet. */
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #include "cephnode/base/parallel.h"
 #include "run.h"
 
-#define TRIES 3 /* another hand's change between two readings */
+#define TRIES 3  /* another hand's change between two readings */
+#define KEEP_S 5 /* a fifth of the guard's patience */
 
 struct forecast_job {
 	struct cn_run *run;
@@ -82,6 +85,45 @@ static bool of_epoch(const struct cn_pgs *live, int64_t epoch)
 	return true;
 }
 
+struct kept {
+	struct cn_run *run;
+	const struct cn_foresee *in;
+	struct cn_foresight *ret;
+	struct cn_error *err;
+	int r;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool done;
+};
+
+static void foresee_or_keep(void *arg, size_t i)
+{
+	struct kept *k = arg;
+	struct timespec end;
+
+	if (i == 0)
+		k->r = cn_foresee(k->in, k->ret, k->err);
+	clock_gettime(CLOCK_REALTIME, &end);
+	pthread_mutex_lock(&k->lock);
+	k->done |= i == 0;
+	pthread_cond_signal(&k->changed);
+	while (!k->done) {
+		end.tv_sec += KEEP_S;
+		if (pthread_cond_timedwait(&k->changed, &k->lock, &end) == ETIMEDOUT)
+			cn_may_change(k->run, NULL);
+	}
+	pthread_mutex_unlock(&k->lock);
+}
+
+/* The guard lets recovery go when it hears nothing for 25 s, and osdmaptool may be slow, or hang for a minute. */
+static int foresee_kept(struct cn_run *run, const struct cn_foresee *in, struct cn_foresight *ret, struct cn_error *err)
+{
+	struct kept k = {run, in, ret, err, 0, PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+
+	cn_parallel(2, 2, foresee_or_keep, &k);
+	return k.r;
+}
+
 /* Reads map and PGs, of one epoch where possible, and foresees. */
 static int look_ahead(struct cn_run *run, enum cn_pin_mode pin, struct cn_plan *verdict, struct cn_foresight *ret,
 		      struct cn_error *err)
@@ -97,6 +139,10 @@ static int look_ahead(struct cn_run *run, enum cn_pin_mode pin, struct cn_plan *
 			r = cn_crush_get(run->c, &crush, err);
 		if (r == 0)
 			r = read_live(run, &m, &live, err);
+		if (r == -ENOENT && tries < TRIES) { /* a pool was deleted, or PGs were merged, in between */
+			cn_error_release(err);
+			continue;
+		}
 		if (r < 0)
 			return r;
 		if (!of_epoch(&live, m.epoch) && tries < TRIES)
@@ -106,7 +152,7 @@ static int look_ahead(struct cn_run *run, enum cn_pin_mode pin, struct cn_plan *
 		in.pin = pin;
 		in.before = cn_before_epoch(run);
 		in.settled = run->taken_up ? cn_change_epoch(run) : 0;
-		r = cn_foresee(&in, ret, err);
+		r = foresee_kept(run, &in, ret, err);
 		if (r == 0 && ret->why_not) {
 			judge_live(run, &m, &live, verdict);
 		} else if (r == 0) {
