@@ -26,7 +26,7 @@ static void *work(void *p)
 void cn_parallel(size_t n, unsigned threads, void (*fn)(void *arg, size_t i), void *arg)
 {
 	struct pool pool = {.n = n, .fn = fn, .arg = arg};
-	pthread_t ids[64];
+	pthread_t ids[128];
 	size_t started = 0, wanted = MIN(MIN((size_t)threads, n), ARRAY_SIZE(ids));
 
 	/* The caller works too; a thread that cannot be had is only a little less speed. */

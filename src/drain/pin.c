@@ -249,8 +249,8 @@ static bool express(const struct pinner *p, const int *raw, const int *target, i
 {
 	bool full = has_entry(p->ch->osdmap->pg_upmap, pin->id);
 
-	for (int i = 0; i < size; i++)
-		if (!cn_is_osd(raw[i]))
+	for (int i = 0; i < size; i++) /* an OSD twice: only of a rule that upmap cannot help */
+		if (!cn_is_osd(raw[i]) || cn_set_has(raw, i, raw[i]))
 			return false;
 	pin->v = cn_calloc((size_t)size * 2, sizeof(*pin->v));
 	if (!full && !erasure)
