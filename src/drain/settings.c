@@ -158,8 +158,9 @@ static void record(struct cn_run *run, const json_t *wanted, const json_t *dump,
 	}
 }
 
-/* What another hand has set since is its own from now on: reported once, and forgotten. */
-static void drop_foreign(struct cn_run *run, const json_t *dump)
+/* What another hand has set since is its own from now on: reported once, and forgotten. Where it is to be set again (wanted;
+ * NULL: nothing) that is what was there before. */
+static void drop_foreign(struct cn_run *run, const json_t *dump, const json_t *wanted)
 {
 	for (size_t i = 0; i < run->n; i++) {
 		json_t *l = run->drains[i].journal.settings;
@@ -170,7 +171,9 @@ static void drop_foreign(struct cn_run *run, const json_t *dump)
 
 			if (is_ours(s, now) || exactly(now, field(s, "old")) || (other && is_ours(other, now)))
 				continue;
-			cn_run_warning(run, "%s: another hand %s%s; it stays so", field(s, "name"), did(now), now ? now : "");
+			cn_run_warning(run, "%s: another hand %s%s; %s", field(s, "name"), did(now), now ? now : "",
+				       json_object_get(wanted, field(s, "name")) ? "that is what is put back in the end"
+										 : "it stays so");
 			json_array_remove(l, k);
 		}
 	}
@@ -281,7 +284,7 @@ int cn_settings_apply(struct cn_run *run, const json_t *wanted, bool only_known,
 	*ret_set = 0;
 	if (r < 0)
 		return r;
-	drop_foreign(run, dump);
+	drop_foreign(run, dump, only_known ? NULL : wanted);
 	if (!only_known)
 		tell_outranked(run, wanted, dump);
 	record(run, wanted, dump, only_known);

@@ -281,6 +281,20 @@ static void test_cancel_keeps_it_too(void **state)
 	assert_int_equal(sim_live(s), 0);
 }
 
+/* Who asks again gets what was asked for, and the operator's value afterwards. */
+static void test_an_operators_change_while_nobody_was_here(void **state)
+{
+	struct sim *s = *state;
+
+	die_waiting(s, "node1");
+	sim_set_config(s, "osd", "", "osd_max_backfills", "3");
+	sim_next_process(s, false);
+	meanwhile(s, is_gentle);
+	sim_drain_to_wait(s, "node1");
+	assert_true(warned(s, "osd_max_backfills: another hand set it to 3; that is what is put back in the end"));
+	assert_config(s, "osd_max_backfills", "3");
+}
+
 static void test_a_second_drain(void **state)
 {
 	struct sim *s = *state;
@@ -530,6 +544,7 @@ int main(void)
 		with_sim(test_a_file_outranks_it),
 		with_sim(test_an_operators_change_is_kept),
 		with_sim(test_cancel_keeps_it_too),
+		with_sim(test_an_operators_change_while_nobody_was_here),
 		with_sim(test_a_second_drain),
 		with_sim(test_the_first_one_out_first),
 		with_sim(test_gentle_backs_off),
