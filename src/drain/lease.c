@@ -124,6 +124,14 @@ static bool read_holder(const struct cn_lease *l, struct cn_owner *ret, char **r
 	return true;
 }
 
+static bool is_client(const struct cn_locker *l, const struct cn_owner *o)
+{
+	char client[32];
+
+	snprintf(client, sizeof(client), "client.%" PRIu64, o->instance);
+	return strcmp(l->client, client) == 0;
+}
+
 /* Whoever stands in the lock now is a process of this machine that is gone: its lock is broken. True when it was. */
 static bool put_dead_aside(struct cn_lease *l, const struct cn_owner *journal_owner)
 {
@@ -131,15 +139,13 @@ static bool put_dead_aside(struct cn_lease *l, const struct cn_owner *journal_ow
 	_cleanup_(cn_owner_release) struct cn_owner holder = {};
 	_cleanup_free_ char *cookie = NULL;
 	const struct cn_owner *who = journal_owner;
-	char client[32];
 
 	if (l->decision && read_holder(l, &holder, &cookie))
 		who = &holder;
 	if (!who || !cn_owner_is_dead(who) || l->cluster->ops->lockers(l->cluster, &l->object, l->name, &lockers) < 0 ||
 	    lockers.n != 1)
 		return false;
-	snprintf(client, sizeof(client), "client.%" PRIu64, who->instance);
-	if (strcmp(lockers.v[0].client, client) != 0 || (cookie && strcmp(lockers.v[0].cookie, cookie) != 0))
+	if (!is_client(&lockers.v[0], who) || (cookie && strcmp(lockers.v[0].cookie, cookie) != 0))
 		return false; /* it changed hands since the object or the journal was written */
 	cn_debug("lock '%s': pid %" PRId64 " on this machine is gone", l->name, who->pid);
 	return l->cluster->ops->break_lock(l->cluster, &l->object, l->name, lockers.v[0].client, lockers.v[0].cookie) == 0;
@@ -330,10 +336,13 @@ void cn_lease_free(struct cn_lease *l)
 	destroy(l);
 }
 
-bool cn_lease_is_held(struct cn_cluster *c, const char *pool, const char *name)
+bool cn_lease_is_held(struct cn_cluster *c, const char *pool, const char *name, const struct cn_owner *dead)
 {
 	_cleanup_(cn_lockers_release) struct cn_lockers lockers = {};
 	struct cn_object object = {pool, LOCK_NAMESPACE, LOCK_OBJECT};
+	bool held = c->ops->lockers(c, &object, name, &lockers) < 0;
 
-	return c->ops->lockers(c, &object, name, &lockers) < 0 || lockers.n > 0;
+	for (size_t i = 0; i < lockers.n; i++)
+		held |= !dead || !is_client(&lockers.v[i], dead);
+	return held;
 }

@@ -410,7 +410,8 @@ static bool owner_is_gone(struct cn_run *run, const struct cn_journal *j)
 {
 	_cleanup_free_ char *name = cn_asprintf("drain.%s", j->id);
 
-	return cn_owner_is_dead(&j->owner) || !cn_lease_is_held(run->c, run->pool, name);
+	/* one who goes on with it has the lock before its name stands in the journal */
+	return !cn_lease_is_held(run->c, run->pool, name, cn_owner_is_dead(&j->owner) ? &j->owner : NULL);
 }
 
 int cn_settings_finish(struct cn_run *run, struct cn_error *err)

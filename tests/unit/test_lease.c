@@ -214,6 +214,23 @@ static void test_lock_of_a_drain_by_its_journal(void **state)
 	cn_owner_release(&dead);
 }
 
+static void test_who_holds_it(void **state)
+{
+	struct fixture *x = *state;
+	struct cn_owner dead;
+
+	dead_here(&dead); /* client.9 */
+	assert_true(cn_lease_is_held(x->c, "rbd", "drain.7", NULL)); /* there is no object: it cannot be told */
+	fake_lock_by(x->f, &object, "drain.6", "client.9", "c", 30);
+	assert_false(cn_lease_is_held(x->c, "rbd", "drain.7", NULL));
+	fake_lock_by(x->f, &object, "drain.7", "client.9", "c", 30);
+	assert_true(cn_lease_is_held(x->c, "rbd", "drain.7", NULL));
+	assert_false(cn_lease_is_held(x->c, "rbd", "drain.7", &dead));
+	dead.instance = 8; /* another goes on with it */
+	assert_true(cn_lease_is_held(x->c, "rbd", "drain.7", &dead));
+	cn_owner_release(&dead);
+}
+
 static void test_unreadable_holder_is_waited_for(void **state)
 {
 	struct fixture *x = *state;
@@ -363,6 +380,7 @@ int main(void)
 		with_clock(test_lock_that_changed_hands),
 		with_clock(test_lock_of_another_client),
 		with_clock(test_lock_of_a_drain_by_its_journal),
+		with_clock(test_who_holds_it),
 		with_clock(test_unreadable_holder_is_waited_for),
 		with_clock(test_signal_while_waiting),
 		with_clock(test_failures),
