@@ -398,9 +398,19 @@ static json_t *before_all(const struct cn_run *run, const char *pgid, json_t *wa
 	return was;
 }
 
-static void collect_restores(const struct cn_run *run, const struct cn_journal *j, bool window_only, const json_t *entries,
+/* Its pool may be deleted by now, or have fewer PGs: then there is nothing that an entry could be of. */
+static bool pg_exists(const struct cn_osdmap *m, const char *pgid)
+{
+	struct cn_pgid id;
+	const struct cn_pool *pool = cn_pgid_parse(pgid, &id) ? cn_osdmap_pool(m, id.pool) : NULL;
+
+	return pool && id.seed < pool->pg_num;
+}
+
+static void collect_restores(const struct cn_osdmap *m, const struct cn_journal *j, bool window_only, const json_t *entries,
 			     struct changes *l, struct cn_strv *ret_foreign)
 {
+	const struct cn_run *run = l->run;
 	const char *pgid;
 	json_t *rec;
 
@@ -408,7 +418,7 @@ static void collect_restores(const struct cn_run *run, const struct cn_journal *
 		_cleanup_json_ json_t *now = entry_of(entries, pgid);
 		json_t *to = window_only ? json_object_get(rec, "undo") : before_all(run, pgid, json_object_get(rec, "was"));
 
-		if (!to || json_equal(now, to) || is_anothers(run, pgid, now))
+		if (!to || json_equal(now, to) || is_anothers(run, pgid, now) || !pg_exists(m, pgid))
 			continue;
 		if (may_restore(now, rec, to))
 			add_change(l, pgid, now, to);
@@ -464,16 +474,17 @@ int cn_upmaps_read(struct cn_run *run, json_t **ret, struct cn_error *err)
 
 int cn_upmaps_restore(struct cn_run *run, json_t *seen, bool window_only, struct cn_strv *ret_foreign, struct cn_error *err)
 {
-	_cleanup_(cn_osdmap_release) struct cn_osdmap after = {};
+	_cleanup_(cn_osdmap_release) struct cn_osdmap before = {}, after = {};
 	_cleanup_json_ json_t *entries = NULL;
 	struct changes l = {.run = run};
 	size_t kept = 0, ours;
-	int r = cn_upmaps_read(run, &entries, err);
+	int r = cn_osdmap_get(run->c, &before, err);
 
 	if (r < 0)
 		return r;
+	entries = read_entries(&before);
 	for (size_t i = 0; i < run->n; i++)
-		collect_restores(run, &run->drains[i].journal, window_only, entries, &l, ret_foreign);
+		collect_restores(&before, &run->drains[i].journal, window_only, entries, &l, ret_foreign);
 	ours = l.n;
 	collect_lost(run, seen, entries, &l);
 	if (l.n) {

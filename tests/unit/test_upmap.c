@@ -432,6 +432,27 @@ static void test_the_mon_does_not_take_it_back(void **state)
 	assert_int_equal(json_array_size(list(x, false)), 1);
 }
 
+/* A deleted pool has no entries to be put back, and is no reason to say that something was not. */
+static void test_a_pool_that_is_gone(void **state)
+{
+	struct fixture *x = *state;
+	json_t *pools = json_object_get(x->w.osd_dump, "pools");
+	size_t kept;
+
+	entry(x, false, "3.1", "4 0");
+	entry(x, false, "2.3", "4 2"); /* of a PG that is merged away */
+	record(x);
+	assert_int_equal(pin(x, &kept), 0);
+	entry(x, false, "3.1", "");
+	entry(x, false, "2.3", "");
+	entry(x, true, "2.3", "");
+	json_array_remove(pools, 2);
+	json_object_set_new(json_array_get(pools, 1), "pg_num", json_integer(2));
+	x->changes = 0;
+	restore(x, NULL, false, "");
+	assert_int_equal(x->changes, 1); /* the pin of 1.0 */
+}
+
 /* Entries of nobody's that the mon cancelled while the weights came back one by one. */
 static void test_lost_on_the_way_back(void **state)
 {
@@ -604,6 +625,7 @@ int main(void)
 		upmap_test(test_what_is_left_of_an_entry),
 		upmap_test(test_another_hand),
 		upmap_test(test_the_mon_does_not_take_it_back),
+		upmap_test(test_a_pool_that_is_gone),
 		upmap_test(test_lost_on_the_way_back),
 		upmap_test(test_only_of_this_window),
 		upmap_test(test_a_second_pin_that_does_not_stand),
