@@ -158,7 +158,9 @@ static int look_ahead(struct cn_run *run, enum cn_pin_mode pin, struct cn_plan *
 		} else if (r == 0) {
 			cn_foresight_spare(ret, &m, &run->plan->usage, pin);
 			cn_plan_judge_mapping(cn_foresight_result(ret), &m, verdict);
-			cn_plan_judge_fill(cn_foresight_result(ret), &m, &crush, &run->plan->usage, verdict);
+			/* what has come since an earlier window died would count twice; by what is left the plan has judged */
+			if (!run->taken_up)
+				cn_plan_judge_fill(cn_foresight_result(ret), &m, &crush, &run->plan->usage, verdict);
 		}
 		return r;
 	}
