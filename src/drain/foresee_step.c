@@ -188,12 +188,15 @@ static void note_beside(struct cn_run *run, const struct cn_foresight *fs)
 int cn_step_forecast(struct cn_run *run, struct cn_error *err)
 {
 	struct cn_plan verdict = {.method = CN_METHOD_CRUSH};
+	enum cn_pin_mode pin = run->ctx->options->pin;
 	int r;
 
 	cn_step_begin(run, "forecast");
 	r = cn_save_all(run, CN_PHASE_FORECAST, err);
 	if (r == 0)
-		r = look_ahead(run, run->ctx->options->pin, &verdict, &run->foresight, err);
+		r = look_ahead(run, pin, &verdict, &run->foresight, err);
+	if (r == 0 && run->foresight.why_not && pin == CN_PIN_ALWAYS && !run->taken_up) /* else much would have to go back */
+		cn_plan_refuse(&verdict, "mend that, or drain with --pin auto", "--pin always: %s", run->foresight.why_not);
 	if (r == 0)
 		r = cn_plan_verdict(&verdict, err);
 	if (r == 0 && run->foresight.why_not && run->plan->exact)
