@@ -313,7 +313,8 @@ void cn_speed_tend(struct cn_run *run, const struct cn_health *health)
 	if (run->speed.lost && quick_window(run)) {
 		cn_run_warning(run, "this process stood still for so long that another cephnode has put the settings of --speed "
 				    "back; setting them again");
-		cn_speed_apply(run, &e);
+		if (cn_speed_apply(run, &e) < 0)
+			cn_run_warning(run, "going on at the cluster's own speed: %s", e.message);
 		cn_window_close(run);
 	}
 	if (!run->speed.on)
