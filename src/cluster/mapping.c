@@ -98,8 +98,6 @@ static int read_pg(void *arg, const json_t *j, struct cn_error *err)
 
 int cn_mapping_get(struct cn_cluster *c, const struct cn_osdmap *m, struct cn_mapping *ret, struct cn_error *err)
 {
-	_cleanup_json_ json_t *cmd =
-		json_pack("{ss,s[s],ss}", "prefix", "pg dump", "dumpcontents", "pgs_brief", "format", "json");
 	_cleanup_(cn_mapping_release) struct cn_mapping mp = {};
 	_cleanup_json_ json_t *rest = NULL;
 	_cleanup_free_ char *reply = NULL;

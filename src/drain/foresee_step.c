@@ -233,7 +233,6 @@ int cn_step_pin(struct cn_run *run, struct cn_error *err)
 		json_t *fields = told(&after);
 
 		note_beside(run, &after);
-
 		json_object_set_new(fields, "pins", json_integer((json_int_t)kept));
 		cn_step_end(run, "pin", fields);
 	}

@@ -279,7 +279,6 @@ int cn_plan_make(struct cn_cluster *c, const struct cn_inventory *inv, const str
 	if (r == 0 && !ret->exact && !ret->targets)
 		check_fill(&mk);
 	cn_health_release(&mk.health);
-
 	for (size_t i = 0; i < 2; i++)
 		cn_error_release(&mk.errors[i]);
 	if (r < 0)
