@@ -385,14 +385,16 @@ static bool is_anothers(const struct cn_run *run, const char *pgid, const json_t
 	return false;
 }
 
-/* What was there may have been a pin of a drain that is cancelled since: then what was before that one. */
-static json_t *before_all(const struct cn_run *run, const char *pgid, json_t *was)
+/* What was there may have been a pin of a drain that is cancelled since: then what was before that one. Of a drain that was
+ * cancelled before ours began it was not: that one's pins were gone, and the same may have been made anew to stay. */
+static json_t *before_all(const struct cn_run *run, const struct cn_journal *ours, const char *pgid, json_t *was)
 {
 	for (size_t i = 0; i < run->others.n; i++) {
 		const struct cn_journal *j = &run->others.v[i];
 		const json_t *rec = json_object_get(j->upmaps, pgid);
 
-		if (j->phase == CN_PHASE_CANCELLED && json_equal(was, json_object_get(rec, "ours")))
+		if (j->phase == CN_PHASE_CANCELLED && j->updated_ms >= ours->started_ms &&
+		    json_equal(was, json_object_get(rec, "ours")))
 			was = json_object_get(rec, "was");
 	}
 	return was;
@@ -416,7 +418,7 @@ static void collect_restores(const struct cn_osdmap *m, const struct cn_journal 
 
 	json_object_foreach (j->upmaps, pgid, rec) {
 		_cleanup_json_ json_t *now = entry_of(entries, pgid);
-		json_t *to = window_only ? json_object_get(rec, "undo") : before_all(run, pgid, json_object_get(rec, "was"));
+		json_t *to = window_only ? json_object_get(rec, "undo") : before_all(run, j, pgid, json_object_get(rec, "was"));
 
 		if (!to || json_equal(now, to) || is_anothers(run, pgid, now) || !pg_exists(m, pgid))
 			continue;

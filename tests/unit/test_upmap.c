@@ -605,6 +605,13 @@ static void test_a_pin_of_a_cancelled_drain(void **state)
 	x->run.others = (struct cn_journals){.v = &tombstone, .n = 1};
 	restore(x, NULL, false, "");
 	assert_as(x, before);
+	entry(x, false, "1.0", "4 0 6 1");
+	json_decref(before);
+	before = entries(x);
+	entry(x, false, "1.0", "4 9");
+	second->started_ms = tombstone.updated_ms + 1; /* then the pin that it found was another's, and is there to stay */
+	restore(x, NULL, false, "");
+	assert_as(x, before);
 	x->run.others = (struct cn_journals){};
 	x->run.drains = x->drains;
 	cn_journal_release(&tombstone);
