@@ -26,7 +26,6 @@ struct rados_cluster {
 	rados_t rados;
 	struct map_waiter map;
 	struct cn_manager *manager;
-	struct cn_cluster_config config; /* its strings are the caller's */
 	pthread_mutex_t ioctx_lock;
 	char *ioctx_key; /* "pool\nnamespace" of the one context kept: the tool uses one object */
 	rados_ioctx_t ioctx;
@@ -264,13 +263,19 @@ static uint64_t rados_instance(struct cn_cluster *c)
 	return rados_get_instance_id(impl(c)->rados);
 }
 
-/* MonClient reads rados_mon_op_timeout anew for each command it starts, MgrClient's commands go by it too. */
-static void rados_set_timeout(struct cn_cluster *c, unsigned seconds)
+/* librados reads rados_mon_op_timeout anew for each command to the monitors, and once, when it connects, for those to the
+ * manager. */
+static void limit_mon_commands(rados_t rados, unsigned seconds)
 {
 	char text[16];
 
 	snprintf(text, sizeof(text), "%u", seconds);
-	rados_conf_set(impl(c)->rados, "rados_mon_op_timeout", text);
+	rados_conf_set(rados, "rados_mon_op_timeout", text);
+}
+
+static void rados_set_timeout(struct cn_cluster *c, unsigned seconds)
+{
+	limit_mon_commands(impl(c)->rados, seconds);
 	cn_manager_limit(impl(c)->manager, seconds);
 	pthread_mutex_lock(&impl(c)->map.lock);
 	impl(c)->map.seconds = seconds;
@@ -282,11 +287,11 @@ static void rados_close(struct cn_cluster *c)
 	struct rados_cluster *rc = impl(c);
 	bool ended = map_waiter_end(&rc->map);
 
-	cn_manager_free(rc->manager);
 	if (rc->ioctx_key)
 		rados_ioctx_destroy(rc->ioctx);
 	free(rc->ioctx_key);
-	rados_shutdown(rc->rados);               /* without it the library's threads have aborted the process at exit */
+	rados_shutdown(rc->rados); /* without it the library's threads have aborted the process at exit */
+	cn_manager_free(rc->manager);
 	if (!ended && !map_waiter_end(&rc->map)) /* the shutdown ends its wait */
 		return;
 	pthread_cond_destroy(&rc->map.changed);
@@ -334,7 +339,7 @@ static int configure(rados_t r, const struct cn_cluster_config *config, struct c
 	snprintf(connect_s, sizeof(connect_s), "%u", config->connect_timeout_s);
 	snprintf(op_s, sizeof(op_s), "%u", config->op_timeout_s);
 	rados_conf_set(r, "client_mount_timeout", connect_s);
-	rados_conf_set(r, "rados_mon_op_timeout", op_s);
+	rados_conf_set(r, "rados_mon_op_timeout", "0"); /* see manager.h; set as soon as it is connected */
 	rados_conf_set(r, "rados_osd_op_timeout", op_s);
 	rados_conf_set(r, "log_to_stderr", "false"); /* stderr is ours: an error is printed once, in our words */
 	rados_conf_set(r, "err_to_stderr", "false");
@@ -380,20 +385,14 @@ static int connect_once(const struct cn_cluster_config *config, rados_t *ret, st
 		r = rados_connect(rados);
 		if (r < 0)
 			explain_connect(r, config, entity, err);
+		else
+			limit_mon_commands(rados, config->op_timeout_s);
 	}
 	if (r < 0)
 		rados_shutdown(rados);
 	else
 		*ret = rados;
 	return r;
-}
-
-static int connect_for_manager(void *arg, rados_t *ret)
-{
-	struct cn_cluster_config config = ((struct rados_cluster *)arg)->config;
-
-	config.op_timeout_s = 0;
-	return connect_once(&config, ret, NULL);
 }
 
 int cn_cluster_connect(const struct cn_cluster_config *config, struct cn_cluster **ret, struct cn_error *err)
@@ -407,8 +406,7 @@ int cn_cluster_connect(const struct cn_cluster_config *config, struct cn_cluster
 	rc = cn_calloc(1, sizeof(*rc));
 	rc->base = (struct cn_cluster){&rados_ops, config->op_timeout_s, cn_strdup(config->name ? config->name : "client.admin")};
 	rc->rados = rados;
-	rc->config = *config;
-	rc->manager = cn_manager_new(connect_for_manager, rc, config->op_timeout_s);
+	rc->manager = cn_manager_new(rados, config->op_timeout_s);
 	map_waiter_init(&rc->map, rados, config->op_timeout_s);
 	pthread_mutex_init(&rc->ioctx_lock, NULL);
 	*ret = &rc->base;

@@ -38,7 +38,8 @@ class Instruments:
         filled = {p['pgid'] for p in c.pgs() if p['stat_sum']['num_objects']}
         left = [p for p in held if p in filled and self.ids[0] not in c.mon('pg map', pgid=p)['up']]
         self.assertTrue(left)
-        wait_for('the PGs have noticed', lambda: all(c.pg_query(p)['state'] != 'active+clean' for p in left), 30)
+        wait_for('the PGs have noticed, and peered', lambda: all(
+            'active' in s and s != 'active+clean' for s in (c.pg_query(p)['state'] for p in left)), 30)
         acting = [p for p in held if self.ids[0] in c.mon('pg map', pgid=p)['acting']]
         self.assertEqual(bool(acting), self.OLD)     # the trap: a young PG names the OSD no longer
         self.stop(self.ids[:1])
