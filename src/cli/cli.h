@@ -9,6 +9,13 @@
 
 enum cn_format { CN_FORMAT_TABLE, CN_FORMAT_JSON };
 
+struct cn_locks_settings {
+	const char *pool, *node, *locker, *lock_id;
+	bool all, force, fence_host, no_fence, powered_off;
+	int64_t fence_for_s;
+	int kind, state; /* enum cn_lock_kind, cn_lock_state; -1: any */
+};
+
 struct cn_settings {
 	/* global options */
 	const char *conf, *cluster, *name, *id, *keyring, *mon_host;
@@ -19,6 +26,7 @@ struct cn_settings {
 	/* options of commands */
 	bool yes, dry_run, watch;
 	struct cn_drain_options drain;
+	struct cn_locks_settings locks;
 	/* the rest of the command line: borrowed from argv */
 	const char **args;
 	size_t n_args;
@@ -29,6 +37,7 @@ struct cn_settings {
 enum cn_option_kind {
 	CN_OPTION_FLAG,   /* bool */
 	CN_OPTION_STRING, /* const char *, borrowed from argv */
+	CN_OPTION_TEXT,   /* the same, may be empty */
 	CN_OPTION_INT,    /* int64_t within [min, max] */
 	CN_OPTION_CHOICE, /* an enum whose values are the positions in `arg`, split at '|', from min */
 	CN_OPTION_CODES,  /* struct cn_strv of health codes, split at ',' */
@@ -45,6 +54,9 @@ enum cn_option_group {
 	CN_OPT_WAIT = 1 << 6, /* commands that wait for data or daemons */
 	CN_OPT_LOCK = 1 << 7, /* commands that take the decision lock */
 	CN_OPT_WATCH = 1 << 8,
+	CN_OPT_LOCKS = 1 << 20,
+	CN_OPT_LOCKS_LIST = 1 << 21,
+	CN_OPT_LOCKS_BREAK = 1 << 22,
 };
 
 struct cn_option {
@@ -66,12 +78,13 @@ extern const size_t cn_n_options;
 struct cn_session;
 
 struct cn_command {
-	const char *name;
+	const char *name;     /* one word, or two: "locks list" */
 	const char *synopsis; /* of its arguments: "NODE..." */
 	size_t min_args, max_args;
 	unsigned groups;  /* besides CN_GLOBAL */
 	bool nodes;       /* its arguments are nodes */
 	bool events;      /* -f json prints JSON Lines that end with a result */
+	bool locks;       /* its result tells of locks, not of drains */
 	bool guard;       /* may hold recovery: needs the child that lets go of it */
 	const char *help; /* one line */
 	const char *text; /* paragraphs of --help */
@@ -82,6 +95,7 @@ struct cn_command {
 extern const struct cn_command cn_commands[];
 extern const size_t cn_n_commands;
 const struct cn_command *cn_command_find(const char *name); /* NULL: unknown */
+bool cn_command_begins(const char *word);                   /* it is the first of the two words of some command */
 
 int cn_cmd_discover(struct cn_session *s, struct cn_error *err);
 int cn_cmd_plan(struct cn_session *s, struct cn_error *err);
@@ -90,6 +104,10 @@ int cn_cmd_drain_check(const struct cn_settings *s, struct cn_error *err);
 int cn_cmd_remove(struct cn_session *s, struct cn_error *err);
 int cn_cmd_cancel(struct cn_session *s, struct cn_error *err);
 int cn_cmd_status(struct cn_session *s, struct cn_error *err);
+int cn_cmd_locks_list(struct cn_session *s, struct cn_error *err);
+int cn_cmd_locks_check(const struct cn_settings *s, struct cn_error *err);
+int cn_cmd_locks_break(struct cn_session *s, struct cn_error *err);
+int cn_cmd_locks_break_check(const struct cn_settings *s, struct cn_error *err);
 
 /* --- the command line --- */
 
@@ -108,6 +126,11 @@ char *cn_help_text(const struct cn_command *command);
 
 /* --- the session of one command --- */
 
+struct cn_lock_hint {
+	struct cn_lock_node *nodes; /* owned; NULL: not looked for yet */
+	size_t n;
+};
+
 /* A session begins before anything is connected, so that whatever happens afterwards ends with a result event. */
 struct cn_session {
 	const struct cn_settings *settings;
@@ -117,12 +140,18 @@ struct cn_session {
 	struct cn_guard *guard;
 	struct cn_cluster *cluster;
 	struct cn_drain_context drain;
+	struct cn_lock_hint hint;
 	char *name;    /* "client.ID" of --id; owned */
 	bool watching; /* an interrupt is the normal end */
 };
 
 /* Starts guard and signal thread, connects, runs the command, frees everything. Returns 0 or -errno with err set. */
 int cn_session_run(const struct cn_settings *settings, const struct cn_command *command, struct cn_error *err);
+
+/* hint_locks.c: at the end of a drain, a note on the locks that clients on the node still hold. learn: at the first plan. */
+void cn_lock_hint_learn(struct cn_session *s);
+void cn_lock_hint_show(struct cn_session *s);
+void cn_lock_hint_release(struct cn_lock_hint *h);
 
 /* Asks on the terminal for the words to be typed; question is our own text, words may be foreign. 0: they were; -ECANCELED:
  * something else; -EINTR: a signal. */

@@ -32,13 +32,18 @@ static int confirm(void *arg, const char *node)
 
 int cn_cmd_drain(struct cn_session *s, struct cn_error *err)
 {
+	int r;
+
 	if (s->settings->dry_run)
 		return cn_cmd_plan(s, err);
 	if (!s->settings->yes) {
 		s->drain.confirm = confirm;
 		s->drain.confirm_arg = s;
 	}
-	return cn_drain_run(&s->drain, s->settings->args, s->settings->n_args, err);
+	r = cn_drain_run(&s->drain, s->settings->args, s->settings->n_args, err);
+	if (r == 0)
+		cn_lock_hint_show(s);
+	return r;
 }
 
 int cn_cmd_remove(struct cn_session *s, struct cn_error *err)

@@ -94,9 +94,55 @@ const struct cn_command cn_commands[] = {
 			"with 0.",
 		.run = cn_cmd_status,
 	},
+	{
+		.name = "locks list",
+		.synopsis = "[IMAGE-SPEC]",
+		.min_args = 0,
+		.max_args = 1,
+		.groups = CN_OPT_LOCKS | CN_OPT_LOCKS_LIST,
+		.help = "show the locks of RBD images, and whether their lockers live",
+		.text = "Shows who holds the locks of an image ([POOL/[NAMESPACE/]]IMAGE, by name or id), of a pool (-p), or of "
+			"all "
+			"images (--all), each with its state: alive, in-use, fenced, unwatched or unknown. A locker that nobody "
+			"watches for may be dead or asleep: only a fence makes sure. Changes nothing.",
+		.check = cn_cmd_locks_check,
+		.run = cn_cmd_locks_list,
+	},
+	{
+		.name = "locks break",
+		.synopsis = "[IMAGE-SPEC]",
+		.min_args = 0,
+		.max_args = 1,
+		.groups = CN_OPT_LOCKS | CN_OPT_LOCKS_BREAK | CN_OPT_YES,
+		.events = true,
+		.locks = true,
+		.help = "fence the owner of a lock and break it",
+		.text = "Breaks the lock of an image, or with --node (and -p or --all) every lock of a lost node. First the "
+			"locker is "
+			"fenced: the OSDs refuse it from then on, so that it cannot write over the next owner's data when it "
+			"wakes. "
+			"The fence is read back, every OSD that matters is made to know it, and only then the lock is broken.\n\n"
+			"A locker that lives, and an image that others use, are refused with exit status 4. Nobody knows who "
+			"writes "
+			"under an advisory lock: it needs --fence-host, or --no-fence --node-is-powered-off.\n\n"
+			"On a terminal it shows what it would do, and who else is hit, and asks.",
+		.check = cn_cmd_locks_break_check,
+		.run = cn_cmd_locks_break,
+	},
 };
 
 const size_t cn_n_commands = ARRAY_SIZE(cn_commands);
+
+bool cn_command_begins(const char *word)
+{
+	size_t len = strlen(word);
+
+	for (size_t i = 0; i < cn_n_commands; i++) {
+		if (strncmp(cn_commands[i].name, word, len) == 0 && cn_commands[i].name[len] == ' ')
+			return true;
+	}
+	return false;
+}
 
 const struct cn_command *cn_command_find(const char *name)
 {

@@ -8,7 +8,8 @@
 const struct cn_option cn_options[] = {
 	/* drain and its relatives */
 	{"yes", 'y', NULL, CN_OPTION_FLAG, CN_OPT_YES, AT(yes), 0, 0, "do not ask"},
-	{"dry-run", 0, NULL, CN_OPTION_FLAG, CN_OPT_DRAIN, AT(dry_run), 0, 0, "show the plan and change nothing, as 'plan' does"},
+	{"dry-run", 0, NULL, CN_OPTION_FLAG, CN_OPT_DRAIN | CN_OPT_LOCKS_BREAK, AT(dry_run), 0, 0,
+	 "show what would be done and change nothing"},
 	{"keep", 0, NULL, CN_OPTION_FLAG, CN_OPT_FORECAST, AT(drain.keep), 0, 0,
 	 "move the data and prove it, but stop and remove nothing; 'remove' finishes it later"},
 	{"method", 0, "crush|out", CN_OPTION_CHOICE, CN_OPT_FORECAST, AT(drain.method), 0, 0,
@@ -30,6 +31,30 @@ const struct cn_option cn_options[] = {
 	{"lock-pool", 0, "POOL", CN_OPTION_STRING, CN_OPT_LOCK, AT(drain.lock_pool), 0, 0,
 	 "pool of the lock object (default: the one recorded in the cluster, or found out)"},
 	{"watch", 0, NULL, CN_OPTION_FLAG, CN_OPT_WATCH, AT(watch), 0, 0, "keep showing, until interrupted or no drain is left"},
+
+	/* locks */
+	{"pool", 'p', "POOL[/NAMESPACE]", CN_OPTION_STRING, CN_OPT_LOCKS, AT(locks.pool), 0, 0,
+	 "all images of a pool, or of one namespace of it"},
+	{"all", 0, NULL, CN_OPTION_FLAG, CN_OPT_LOCKS, AT(locks.all), 0, 0, "all images of all pools"},
+	{"node", 0, "NODE", CN_OPTION_STRING, CN_OPT_LOCKS, AT(locks.node), 0, 0,
+	 "the locks of a node: those of its addresses, and those whose id names it (kubelet_lock_magic_NODE)"},
+	{"kind", 0, "auto|advisory|conflict", CN_OPTION_CHOICE, CN_OPT_LOCKS_LIST, AT(locks.kind), 0, 0,
+	 "only locks of this kind"},
+	{"state", 0, "alive|in-use|fenced|unwatched|unknown", CN_OPTION_CHOICE, CN_OPT_LOCKS_LIST, AT(locks.state), 0, 0,
+	 "only locks in this state"},
+	{"locker", 0, "CLIENT", CN_OPTION_STRING, CN_OPT_LOCKS_BREAK, AT(locks.locker), 0, 0,
+	 "only the lock of this client (client.N, as 'locks list' shows it)"},
+	{"lock-id", 0, "ID", CN_OPTION_TEXT, CN_OPT_LOCKS_BREAK, AT(locks.lock_id), 0, 0, "only the lock with this id"},
+	{"force", 0, NULL, CN_OPTION_FLAG, CN_OPT_LOCKS_BREAK, AT(locks.force), 0, 0,
+	 "also where the locker lives or others use the image: they are fenced, too"},
+	{"fence-host", 0, NULL, CN_OPTION_FLAG, CN_OPT_LOCKS_BREAK, AT(locks.fence_host), 0, 0,
+	 "fence every client of the locker's host"},
+	{"fence-for", 0, "SEC", CN_OPTION_INT, CN_OPT_LOCKS_BREAK, AT(locks.fence_for_s), 10, 10 * SECONDS_MAX,
+	 "how long the fence lasts (default 2592000, 30 days): longer than the client may sleep"},
+	{"no-fence", 0, NULL, CN_OPTION_FLAG, CN_OPT_LOCKS_BREAK, AT(locks.no_fence), 0, 0,
+	 "fence nobody; needs --node-is-powered-off"},
+	{"node-is-powered-off", 0, NULL, CN_OPTION_FLAG, CN_OPT_LOCKS_BREAK, AT(locks.powered_off), 0, 0,
+	 "whoever wrote under the lock is off and cannot come back: you have made sure"},
 
 	/* global */
 	{"conf", 'c', "FILE", CN_OPTION_STRING, CN_GLOBAL, AT(conf), 0, 0, "configuration file of the cluster"},

@@ -11,7 +11,8 @@ struct parser {
 	char **argv;
 	struct cn_settings *settings;
 	const struct cn_command *command;
-	bool stop; /* --help or --version was seen: nothing after it can be wrong */
+	const char *first; /* the first of the two words of a command */
+	bool stop;         /* --help or --version was seen: nothing after it can be wrong */
 	struct cn_error *err;
 };
 
@@ -20,6 +21,7 @@ void cn_settings_init(struct cn_settings *s)
 	*s = (struct cn_settings){.connect_timeout_s = 15, .op_timeout_s = 30};
 	s->drain.stall_timeout_s = 1800;
 	s->drain.lock_wait_s = 60;
+	s->locks = (struct cn_locks_settings){.fence_for_s = 30 * 86400, .kind = -1, .state = -1};
 }
 
 void cn_settings_release(struct cn_settings *s)
@@ -143,13 +145,14 @@ static int store(const struct parser *p, const struct cn_option *o, const char *
 {
 	char *field = (char *)p->settings + o->offset;
 
-	if (value && !*value)
+	if (value && !*value && o->kind != CN_OPTION_TEXT)
 		return usage(p, "%s must not be empty", shown);
 	switch (o->kind) {
 	case CN_OPTION_FLAG:
 		*(bool *)field = true;
 		return 0;
 	case CN_OPTION_STRING:
+	case CN_OPTION_TEXT:
 		*(const char **)field = value;
 		return 0;
 	case CN_OPTION_INT:
@@ -221,20 +224,35 @@ static int short_options(struct parser *p, const char *word)
 	return 0;
 }
 
+/* "locks lsit" is held against "list" and "break", not against "status". */
+static const char *suggest_command(const struct parser *p, const char *word)
+{
+	size_t skip = p->first ? strlen(p->first) + 1 : 0, n = 0;
+	const char *names[64];
+
+	for (size_t i = 0; i < MIN(cn_n_commands, ARRAY_SIZE(names)); i++) {
+		if (!p->first || (strncmp(cn_commands[i].name, p->first, skip - 1) == 0 && cn_commands[i].name[skip - 1] == ' '))
+			names[n++] = cn_commands[i].name + skip;
+	}
+	return cn_suggest(word, names, n);
+}
+
 static int command_word(struct parser *p, const char *word)
 {
-	const char *names[32], *near;
-	size_t n;
+	_cleanup_free_ char *name = p->first ? cn_asprintf("%s %s", p->first, word) : cn_strdup(word);
+	const char *near;
 
-	p->command = cn_command_find(word);
+	p->command = cn_command_find(name);
 	if (p->command)
 		return 0;
-	for (n = 0; n < MIN(cn_n_commands, ARRAY_SIZE(names)); n++)
-		names[n] = cn_commands[n].name;
-	near = cn_suggest(word, names, n);
-	(void)usage(p, "unknown command '%s'", word);
+	if (!p->first && cn_command_begins(word)) {
+		p->first = word;
+		return 0;
+	}
+	near = suggest_command(p, word);
+	(void)usage(p, "unknown command '%s'", name);
 	if (near)
-		cn_error_hint(p->err, "did you mean '%s'?", near);
+		cn_error_hint(p->err, "did you mean '%s%s%s'?", p->first ? p->first : "", p->first ? " " : "", near);
 	hint_help(p);
 	return -EINVAL;
 }
@@ -292,13 +310,19 @@ int cn_parse(int argc, char **argv, struct cn_settings *ret, const struct cn_com
 		else
 			ret->args[ret->n_args++] = word;
 	}
-	if (p.stop && !p.command && p.at < argc) /* "--help drain" is "drain --help" */
-		p.command = cn_command_find(argv[p.at]);
+	if (r == 0 && p.stop && !p.command) { /* "--help drain" is "drain --help" */
+		_cleanup_error_ struct cn_error ignored = {0};
+
+		p.err = &ignored;
+		while (!p.command && p.at < argc && command_word(&p, argv[p.at++]) == 0)
+			;
+		p.err = err;
+	}
 	*ret_command = p.command;
 	if (r < 0 || p.stop)
 		return r;
 	if (!p.command) {
-		(void)usage(&p, "no command was given");
+		(void)(p.first ? usage(&p, "'%s' needs a second word", p.first) : usage(&p, "no command was given"));
 		hint_help(&p);
 		return -EINVAL;
 	}

@@ -36,6 +36,14 @@ static void emit(struct cn_sink *sink, const json_t *event)
 	struct cn_session *s = (struct cn_session *)((char *)sink - offsetof(struct cn_session, sink));
 
 	cn_events_emit(s->events, event);
+	if (s->command->guard && !s->settings->dry_run && strcmp(cn_json_str(event, "event", ""), "plan") == 0)
+		cn_lock_hint_learn(s);
+}
+
+/* The dry run of a drain is its plan, one document. */
+static bool prints_lines(const struct cn_settings *settings, const struct cn_command *command)
+{
+	return command->events && (command->locks || !settings->dry_run);
 }
 
 static struct cn_events *new_events(const struct cn_settings *settings, const struct cn_command *command)
@@ -47,7 +55,7 @@ static struct cn_events *new_events(const struct cn_settings *settings, const st
 	};
 
 	if (settings->format == CN_FORMAT_JSON)
-		options.mode = command->events && !settings->dry_run ? CN_EVENTS_JSONL : CN_EVENTS_PLAN_JSON;
+		options.mode = prints_lines(settings, command) ? CN_EVENTS_JSONL : CN_EVENTS_PLAN_JSON;
 	return cn_events_new(&options);
 }
 
@@ -65,7 +73,7 @@ static void emit_result(struct cn_session *s, enum cn_code code, const char *rea
 	_cleanup_free_ char *node = NULL, *now = cn_time_format(cn_clock_real_ms(cn_clock_system()));
 	_cleanup_json_ json_t *event = NULL;
 
-	if (!s->command->events || s->settings->dry_run || s->settings->format != CN_FORMAT_JSON || cn_events_ended(s->events))
+	if (!prints_lines(s->settings, s->command) || s->settings->format != CN_FORMAT_JSON || cn_events_ended(s->events))
 		return;
 	for (size_t i = 0; i < s->settings->n_args; i++)
 		cn_strv_add(&names, s->settings->args[i]);
@@ -74,11 +82,16 @@ static void emit_result(struct cn_session *s, enum cn_code code, const char *rea
 	json_object_set_new(event, "schema", json_integer(1));
 	json_object_set_new(event, "event", json_string("result"));
 	json_object_set_new(event, "time", json_string(now));
-	json_object_set_new(event, "node", cn_json_string(node));
-	json_object_set_new(event, "outcome", json_string(outcome(code)));
-	json_object_set_new(event, "osds", json_array());
-	json_object_set_new(event, "seconds", json_integer(0));
-	json_object_set_new(event, "bytes_moved", json_integer(0));
+	if (s->command->locks) {
+		json_object_set_new(event, "outcome", json_string(code == CN_REFUSED ? "refused" : "failed"));
+		json_object_set_new(event, "locks", json_array());
+	} else {
+		json_object_set_new(event, "node", cn_json_string(node));
+		json_object_set_new(event, "outcome", json_string(outcome(code)));
+		json_object_set_new(event, "osds", json_array());
+		json_object_set_new(event, "seconds", json_integer(0));
+		json_object_set_new(event, "bytes_moved", json_integer(0));
+	}
 	json_object_set_new(event, "exit", json_integer(code));
 	json_object_set_new(event, "reason", cn_json_string(reason));
 	cn_events_emit(s->events, event);
@@ -91,7 +104,7 @@ static void emergency(void *arg)
 
 	if (s->watching)
 		_exit(0);
-	if (s->drain.cluster && s->command->events)
+	if (s->drain.cluster && s->command->events && !s->command->locks)
 		cn_drain_emergency(&s->drain);
 	emit_result(s, CN_INTERRUPTED, "interrupted");
 	cn_events_clear(s->events);
@@ -153,6 +166,7 @@ static void end(struct cn_session *s)
 	cn_guard_free(s->guard);
 	cn_log_set(NULL, CN_LOG_WARNING);
 	cn_events_free(s->events);
+	cn_lock_hint_release(&s->hint);
 	free(s->name);
 }
 

@@ -20,7 +20,26 @@ void cn_lockers_release(struct cn_lockers *l)
 		free(l->v[i].address);
 	}
 	free(l->v);
+	free(l->tag);
 	*l = (struct cn_lockers){};
+}
+
+void cn_pairs_release(struct cn_pairs *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->v[i].key);
+		free(l->v[i].value);
+	}
+	free(l->v);
+	*l = (struct cn_pairs){};
+}
+
+void cn_watchers_release(struct cn_watchers *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->v[i].address);
+	free(l->v);
+	*l = (struct cn_watchers){};
 }
 
 static const char *target_name(enum cn_target t)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cluster/rados_impl.h"
 #include "manager.h"
 
 /* The thread that waits for the newest OSD map. */
@@ -21,14 +22,20 @@ struct map_waiter {
 	unsigned seconds; /* limit of who waits; 0: none */
 };
 
+struct rados_context {
+	struct rados_context *next;
+	int64_t pool_id; /* 0: by name */
+	char *pool, *ns;
+	rados_ioctx_t io;
+};
+
 struct rados_cluster {
 	struct cn_cluster base; /* first */
 	rados_t rados;
 	struct map_waiter map;
 	struct cn_manager *manager;
-	pthread_mutex_t ioctx_lock;
-	char *ioctx_key; /* "pool\nnamespace" of the one context kept: the tool uses one object */
-	rados_ioctx_t ioctx;
+	pthread_mutex_t contexts_lock;
+	struct rados_context *contexts; /* every pool and namespace used so far */
 };
 
 static struct rados_cluster *impl(struct cn_cluster *c)
@@ -158,28 +165,32 @@ static int rados_command(struct cn_cluster *c, enum cn_target target, const char
 	return ret > 0 ? 0 : ret;
 }
 
-static int get_ioctx(struct cn_cluster *c, const struct cn_object *o, rados_ioctx_t *ret)
+/* Kept until the end: another thread may be in the middle of a call with any of them. */
+int cn_rados_ioctx(struct cn_cluster *c, const struct cn_object *o, rados_ioctx_t *ret)
 {
 	struct rados_cluster *rc = impl(c);
-	_cleanup_free_ char *key = cn_asprintf("%s\n%s", o->pool, o->ns);
+	const char *pool = o->pool ? o->pool : "", *ns = o->ns ? o->ns : "";
+	struct rados_context *x;
 	int r = 0;
 
-	pthread_mutex_lock(&rc->ioctx_lock);
-	if (!rc->ioctx_key || strcmp(rc->ioctx_key, key) != 0) {
+	pthread_mutex_lock(&rc->contexts_lock);
+	for (x = rc->contexts; x; x = x->next)
+		if (x->pool_id == o->pool_id && strcmp(x->ns, ns) == 0 && (o->pool_id > 0 || strcmp(x->pool, pool) == 0))
+			break;
+	if (!x) {
 		rados_ioctx_t io;
 
-		r = rados_ioctx_create(rc->rados, o->pool, &io);
+		r = o->pool_id > 0 ? rados_ioctx_create2(rc->rados, o->pool_id, &io) : rados_ioctx_create(rc->rados, pool, &io);
 		if (r == 0) {
-			rados_ioctx_set_namespace(io, o->ns);
-			if (rc->ioctx_key)
-				rados_ioctx_destroy(rc->ioctx);
-			free(rc->ioctx_key);
-			rc->ioctx_key = TAKE_PTR(key);
-			rc->ioctx = io;
+			rados_ioctx_set_namespace(io, ns);
+			x = cn_calloc(1, sizeof(*x));
+			*x = (struct rados_context){rc->contexts, o->pool_id, cn_strdup(pool), cn_strdup(ns), io};
+			rc->contexts = x;
 		}
 	}
-	*ret = rc->ioctx;
-	pthread_mutex_unlock(&rc->ioctx_lock);
+	if (r == 0)
+		*ret = x->io;
+	pthread_mutex_unlock(&rc->contexts_lock);
 	return r;
 }
 
@@ -188,7 +199,7 @@ static int rados_lock(struct cn_cluster *c, const struct cn_object *o, const cha
 {
 	struct timeval tv = {.tv_sec = seconds};
 	rados_ioctx_t io;
-	int r = get_ioctx(c, o, &io);
+	int r = cn_rados_ioctx(c, o, &io);
 
 	return r ? r
 		 : rados_lock_exclusive(io, o->oid, name, cookie, description, seconds ? &tv : NULL,
@@ -198,40 +209,15 @@ static int rados_lock(struct cn_cluster *c, const struct cn_object *o, const cha
 static int rados_unlock_object(struct cn_cluster *c, const struct cn_object *o, const char *name, const char *cookie)
 {
 	rados_ioctx_t io;
-	int r = get_ioctx(c, o, &io);
+	int r = cn_rados_ioctx(c, o, &io);
 
 	return r ? r : rados_unlock(io, o->oid, name, cookie);
-}
-
-static int rados_lockers(struct cn_cluster *c, const struct cn_object *o, const char *name, struct cn_lockers *ret)
-{
-	char tag[256], clients[8192], cookies[8192], addrs[8192];
-	size_t tag_len = sizeof(tag), clients_len = sizeof(clients), cookies_len = sizeof(cookies), addrs_len = sizeof(addrs);
-	const char *cl = clients, *co = cookies, *ad = addrs;
-	rados_ioctx_t io;
-	int exclusive = 0, r = get_ioctx(c, o, &io);
-	ssize_t n;
-
-	if (r)
-		return r;
-	n = rados_list_lockers(io, o->oid, name, &exclusive, tag, &tag_len, clients, &clients_len, cookies, &cookies_len, addrs,
-			       &addrs_len);
-	if (n < 0)
-		return (int)n;
-	*ret = (struct cn_lockers){.v = cn_calloc((size_t)n, sizeof(*ret->v)), .n = (size_t)n};
-	for (ssize_t i = 0; i < n; i++) { /* each list: strings one behind the other, each with its NUL */
-		ret->v[i] = (struct cn_locker){cn_strdup(cl), cn_strdup(co), cn_strdup(ad)};
-		cl += strlen(cl) + 1;
-		co += strlen(co) + 1;
-		ad += strlen(ad) + 1;
-	}
-	return 0;
 }
 
 static int rados_break(struct cn_cluster *c, const struct cn_object *o, const char *name, const char *client, const char *cookie)
 {
 	rados_ioctx_t io;
-	int r = get_ioctx(c, o, &io);
+	int r = cn_rados_ioctx(c, o, &io);
 
 	return r ? r : rados_break_lock(io, o->oid, name, client, cookie);
 }
@@ -239,7 +225,7 @@ static int rados_break(struct cn_cluster *c, const struct cn_object *o, const ch
 static int rados_write_text(struct cn_cluster *c, const struct cn_object *o, const char *text)
 {
 	rados_ioctx_t io;
-	int r = get_ioctx(c, o, &io);
+	int r = cn_rados_ioctx(c, o, &io);
 
 	return r ? r : rados_write_full(io, o->oid, text, strlen(text));
 }
@@ -247,7 +233,7 @@ static int rados_write_text(struct cn_cluster *c, const struct cn_object *o, con
 static int rados_read_text(struct cn_cluster *c, const struct cn_object *o, char *buf, size_t size)
 {
 	rados_ioctx_t io;
-	int r = get_ioctx(c, o, &io);
+	int r = cn_rados_ioctx(c, o, &io);
 
 	if (r)
 		return r;
@@ -261,6 +247,32 @@ static int rados_read_text(struct cn_cluster *c, const struct cn_object *o, char
 static uint64_t rados_instance(struct cn_cluster *c)
 {
 	return rados_get_instance_id(impl(c)->rados);
+}
+
+static int rados_latest_map(struct cn_cluster *c)
+{
+	return wait_for_map(&impl(c)->map);
+}
+
+static int rados_address(struct cn_cluster *c, char **ret)
+{
+	char *text = NULL;
+	int r = rados_getaddrs(impl(c)->rados, &text);
+
+	if (r == 0)
+		*ret = cn_strdup(text);
+	free(text);
+	return r;
+}
+
+static int rados_option(struct cn_cluster *c, const char *name, char **ret)
+{
+	char text[4096];
+	int r = rados_conf_get(impl(c)->rados, name, text, sizeof(text));
+
+	if (r == 0)
+		*ret = cn_strdup(text);
+	return r;
 }
 
 /* librados reads rados_mon_op_timeout anew for each command to the monitors, and once, when it connects, for those to the
@@ -287,16 +299,22 @@ static void rados_close(struct cn_cluster *c)
 	struct rados_cluster *rc = impl(c);
 	bool ended = map_waiter_end(&rc->map);
 
-	if (rc->ioctx_key)
-		rados_ioctx_destroy(rc->ioctx);
-	free(rc->ioctx_key);
+	while (rc->contexts) {
+		struct rados_context *x = rc->contexts;
+
+		rc->contexts = x->next;
+		rados_ioctx_destroy(x->io);
+		free(x->pool);
+		free(x->ns);
+		free(x);
+	}
 	rados_shutdown(rc->rados); /* without it the library's threads have aborted the process at exit */
 	cn_manager_free(rc->manager);
 	if (!ended && !map_waiter_end(&rc->map)) /* the shutdown ends its wait */
 		return;
 	pthread_cond_destroy(&rc->map.changed);
 	pthread_mutex_destroy(&rc->map.lock);
-	pthread_mutex_destroy(&rc->ioctx_lock);
+	pthread_mutex_destroy(&rc->contexts_lock);
 	free(rc->base.entity);
 	free(rc);
 }
@@ -305,10 +323,16 @@ static const struct cn_cluster_ops rados_ops = {
 	.command = rados_command,
 	.lock = rados_lock,
 	.unlock = rados_unlock_object,
-	.lockers = rados_lockers,
+	.lockers = cn_rados_lockers,
 	.break_lock = rados_break,
 	.write = rados_write_text,
 	.read = rados_read_text,
+	.read_many = cn_rados_read_many,
+	.omap = cn_rados_omap,
+	.watchers = cn_rbd_watchers,
+	.latest_map = rados_latest_map,
+	.address = rados_address,
+	.option = rados_option,
 	.instance_id = rados_instance,
 	.set_command_timeout = rados_set_timeout,
 	.free = rados_close,
@@ -408,7 +432,7 @@ int cn_cluster_connect(const struct cn_cluster_config *config, struct cn_cluster
 	rc->rados = rados;
 	rc->manager = cn_manager_new(rados, config->op_timeout_s);
 	map_waiter_init(&rc->map, rados, config->op_timeout_s);
-	pthread_mutex_init(&rc->ioctx_lock, NULL);
+	pthread_mutex_init(&rc->contexts_lock, NULL);
 	*ret = &rc->base;
 	return 0;
 }

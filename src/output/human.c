@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cephnode/base/text.h"
+#include "cephnode/output/locks.h"
 #include "cephnode/output/views.h"
 
 /* A progress line where stderr is no terminal: at every tenth, and at the latest after a minute. */
@@ -114,6 +115,13 @@ static const struct step_words {
 	{"purge", "removing the OSDs from the cluster", "the OSDs are removed"},
 	{"sweep", "removing what is left behind", "nothing is left behind"},
 	{"audit", "reading everything again", "done"},
+	{"select", "finding the lock", "done"},
+	{"classify", "looking whether its owner lives", "done"},
+	{"fence", "fencing its owner", "done"},
+	{"verify-fence", "reading the fence back", "done"},
+	{"barrier", "waiting until every OSD knows the fence", "done"},
+	{"break", "breaking the lock", "done"},
+	{"verify", "looking at the lock again", "done"},
 };
 
 static struct step_words words_of(const char *step)
@@ -205,7 +213,8 @@ static void on_step(struct cn_human *h, const json_t *event)
 		h->plain_at_ms = 0;
 		if (h->live.enabled)
 			live(h, cn_asprintf("%s %s ...", label, words_of(safe).doing));
-		else if (strcmp(step, "wait") == 0 || strcmp(step, "stop") == 0) /* these may take long */
+		else if (strcmp(step, "wait") == 0 || strcmp(step, "stop") == 0 ||
+			 strcmp(step, "classify") == 0) /* these may take long */
 			line(h, CN_BOLD, label, words_of(step).doing);
 		return;
 	}
@@ -288,6 +297,12 @@ static void on_result(struct cn_human *h, const json_t *event)
 	_cleanup_free_ char *node = cn_text_safe(cn_json_str(event, "node", "?")), *words = sentence(event);
 
 	live_end(h);
+	if (json_object_get(event, "locks")) {
+		_cleanup_free_ char *text = cn_view_locks_result(event);
+
+		(void)cn_out_puts(text);
+		return;
+	}
 	(void)cn_out_printf("%s: %s\n", node, words);
 }
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Keeps the arrows between the layers: a file includes headers of its own layer and of those below it, nothing else.
 
-Also keeps each library in its place: librados in src/cluster, libsmartcols in src/output.
+Also keeps each library in its place: librados and librbd in src/cluster, libsmartcols in src/output.
 layers.py SOURCE_DIR checks the tree, layers.py --self-check that planted violations are caught.
 """
 import re
@@ -24,7 +24,7 @@ BELOW = {
 }
 BELOW["cli"] = set(BELOW)
 
-LIBRARIES = [(r"^rados/", {"cluster"}), (r"^libsmartcols", {"output"}), (r"^curl/", {"http"}), (r"^blkid/", {"device"})]
+LIBRARIES = [(r"^(rados|rbd)/", {"cluster"}), (r"^libsmartcols", {"output"}), (r"^curl/", {"http"}), (r"^blkid/", {"device"})]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
 

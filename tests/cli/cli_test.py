@@ -21,8 +21,9 @@ from pathlib import Path
 CEPHNODE = os.environ["CEPHNODE"]
 SOURCE = Path(os.environ["SOURCE_DIR"])
 GOLDEN = SOURCE / "tests/cli/golden"
-COMMANDS = ["discover", "plan", "drain", "remove", "cancel", "status"]
-LATER = ["orphans", "locks", "maintenance", "devices", "heat", "metrics", "check", "completion"]
+NODE_COMMANDS = ["discover", "plan", "drain", "remove", "cancel", "status"]
+COMMANDS = [*NODE_COMMANDS, "locks list", "locks break"]
+LATER = ["orphans", "maintenance", "devices", "heat", "metrics", "check", "completion"]
 OPTION = re.compile(r"^ {2,}(?:-(\w), )?--([a-z-]+)(?: (\S+))?(?:  |$)", re.M)
 
 
@@ -67,7 +68,7 @@ class Base(unittest.TestCase):
 class Help(Base):
     def test_golden(self):
         for name in ["", *COMMANDS]:
-            text, path = help_of(*name.split()), GOLDEN / f"help{'-' if name else ''}{name}.txt"
+            text, path = help_of(*name.split()), GOLDEN / f"help{'-' if name else ''}{name.replace(' ', '-')}.txt"
             if os.environ.get("GOLDEN") == "update":
                 path.parent.mkdir(exist_ok=True)
                 path.write_text(text)
@@ -96,7 +97,7 @@ class Help(Base):
         self.assertEqual(run("status", "--version").stdout, r.stdout)
 
     def test_every_command_is_listed(self):
-        listed = re.findall(r"^  ([a-z]+) .*  \S", help_of().split("Commands:")[1].split("\n\n")[0], re.M)
+        listed = re.findall(r"^  ([a-z]+(?: [a-z]+)?) .*(?:  \S|$)", help_of().split("Commands:")[1].split("\n\n")[0], re.M)
         self.assertEqual(listed, COMMANDS)
 
 
@@ -114,6 +115,39 @@ class Usage(Base):
         for wrong, right in {"--dryrun": "--dry-run", "--acept": "--accept", "--formt": "--format", "--lockwait": "--lock-wait"}.items():
             self.usage("drain", "n", wrong, words=[wrong], hint=f"'{right}'")
 
+    def test_two_words(self):
+        self.usage("locks", words=["'locks'", "second word"])
+        self.usage("locks", "lsit", words=["locks lsit"], hint="'locks list'")
+        self.usage("locks", "-q", "status", words=["locks status"])
+        self.usage("locks", "--all", "list", words=["--all"])
+        self.usage("lock", words=["lock"], hint="'locks list'")
+        for form in (["locks", "list", "-h"], ["--help", "locks", "list"], ["locks", "--help", "list"]):
+            self.assertEqual(run(*form).stdout, help_of("locks", "list"))
+
+    def test_locks(self):
+        self.usage("locks", "list", words=["which images"], hint="--all")
+        self.usage("locks", "list", "a", "--all", words=["exclude"])
+        self.usage("locks", "list", "-p", "a", "--all", words=["exclude"])
+        self.usage("locks", "list", "--all", "--state", "dead", words=["alive|in-use"])
+        self.usage("locks", "break", words=["which lock"], hint="--node")
+        for scope in (["a", "--all"], ["a", "--node", "n"], ["a", "-p", "p"]):
+            self.usage("locks", "break", *scope, words=["excludes"])
+        for scope in ([], ["-p", "p", "--all"]):
+            self.usage("locks", "break", "--node", "n", *scope, words=["--node needs"])
+        self.usage("locks", "break", "--all", words=["which lock"])
+        for option in ("--no-fence", "--node-is-powered-off"):
+            self.usage("locks", "break", "a", option, words=["need each other"])
+        for option in ("--force", "--fence-host"):
+            self.usage("locks", "break", "a", "--no-fence", "--node-is-powered-off", option, words=["excludes"])
+        self.usage("locks", "break", "a", "--fence-for", "9", words=["from 10 to"])
+        self.usage("locks", "break", "a", "--locker", "", words=["empty"])
+        self.fails(2, "locks", "break", "a", "--lock-id", "", "-c", "/none.conf", words=["none.conf"])
+
+    def test_locks_result_is_the_last_line(self):
+        r = run("locks", "break", "-f", "json", "--all")
+        event = json.loads(r.stdout.splitlines()[-1])
+        self.assertEqual((event["event"], event["outcome"], event["exit"], event["locks"]), ("result", "failed", 2, []))
+
     def test_no_far_suggestion(self):
         self.assertNotIn("did you mean", run("xyzzy").stderr)
 
@@ -126,14 +160,14 @@ class Usage(Base):
         self.usage("--keep", "drain", "n", words=["--keep"])
 
     def test_arguments(self):
-        for name in COMMANDS[:-1]:
+        for name in NODE_COMMANDS[:-1]:
             self.usage(name, words=[name, "NODE"])
         for name in ("remove", "cancel", "status"):
             self.usage(name, "a", "b", words=["too many", name])
         self.usage("drain", "-y", "", words=["empty"])
 
     def test_kubernetes_nodes(self):
-        for name in COMMANDS:
+        for name in NODE_COMMANDS:
             self.usage(name, "kube:worker-1", words=["kube:worker-1", "Kubernetes"], hint="IP address")
 
     def test_values(self):
@@ -296,7 +330,7 @@ class ManPage(Base):
 
     def test_commands(self):
         commands = self.page.split("\nCOMMANDS\n")[1].split("\nOPTIONS\n")[0]
-        self.assertEqual(re.findall(r"^\*\*([a-z]+)\*\* ", commands, re.M), COMMANDS)
+        self.assertEqual(re.findall(r"^\*\*([a-z ]+)\*\* ", commands, re.M), COMMANDS)
 
     def test_exit_codes(self):
         codes = re.findall(r"^ +(\d+)  ", help_of(), re.M)

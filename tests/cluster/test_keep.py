@@ -3,6 +3,7 @@
 import json
 
 from cnlib.case import OURS, QUICK, ClusterCase, snapshot, wait_for
+from cnlib.rbd import Client, create
 
 TIMEOUT = 1200
 
@@ -41,7 +42,13 @@ class Keep(ClusterCase):
     def test_remove_proves_it_again(self):
         """A kept node that has data again, by another hand, is not removed."""
         c = self.cluster
-        self.assert_code(self.tool.drain('node2', '--keep'), 0)
+        create(c, 'rbd/image')
+        client = Client(c, 'image', source='127.0.1.2')      # a storage node that is a client, too
+        self.addCleanup(client.kill)
+        client.ask('write', 'A')
+        run = self.assert_code(self.tool.drain('node2', '--keep'), 0)
+        self.assertIn('clients on node2 still hold 1 lock of RBD images, see: cephnode locks list --node 127.0.1.2', run.stderr)
+        client.ask('close')
         c.mon('osd crush reweight', name='osd.2', weight=1.0)
         c.wait_clean()
         self.assertTrue(c.pgs_of([2]))

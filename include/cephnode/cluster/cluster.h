@@ -15,6 +15,7 @@ enum cn_target {
 
 struct cn_object {
 	const char *pool, *ns, *oid;
+	int64_t pool_id; /* above 0: stands for the name, which may hold any bytes */
 };
 
 struct cn_locker {
@@ -26,8 +27,47 @@ struct cn_locker {
 struct cn_lockers {
 	struct cn_locker *v;
 	size_t n;
+	bool exclusive;
+	char *tag; /* owned; may be NULL without a locker */
 };
 void cn_lockers_release(struct cn_lockers *l);
+
+/* A class method that only reads; name NULL: is the object there? */
+struct cn_class_method {
+	const char *cls, *name;
+	const void *in;
+	size_t in_len;
+};
+
+/* One of many reads under way at once. */
+struct cn_read {
+	char *oid; /* owned */
+	int r;     /* 0 or -errno */
+	char *out; /* the method's reply, owned, not NUL-terminated; NULL when there is none */
+	size_t len;
+};
+
+/* Keys and values of an object's omap: any bytes, each with a NUL behind. */
+struct cn_pair {
+	char *key, *value; /* owned */
+	size_t key_len, value_len;
+};
+struct cn_pairs {
+	struct cn_pair *v;
+	size_t n, cap;
+};
+void cn_pairs_release(struct cn_pairs *l);
+
+/* Who watches an RBD image. */
+struct cn_watcher {
+	char *address; /* owned */
+	uint64_t client, cookie;
+};
+struct cn_watchers {
+	struct cn_watcher *v;
+	size_t n;
+};
+void cn_watchers_release(struct cn_watchers *l);
 
 struct cn_cluster;
 
@@ -46,6 +86,20 @@ struct cn_cluster_ops {
 			  const char *cookie);
 	int (*write)(struct cn_cluster *c, const struct cn_object *o, const char *text);
 	int (*read)(struct cn_cluster *c, const struct cn_object *o, char *buf, size_t size);
+	/* Calls the method on every object of v, many at a time; o names pool and namespace. Each has its own r: 0 is returned
+	 * when all of them were tried. */
+	int (*read_many)(struct cn_cluster *c, const struct cn_object *o, const struct cn_class_method *m, struct cn_read *v,
+			 size_t n);
+	/* Appends all pairs whose key begins with the prefix. */
+	int (*omap)(struct cn_cluster *c, const struct cn_object *o, const char *prefix, struct cn_pairs *ret);
+	/* Who watches the image; it is opened read-only, which leaves no watch of ours. oid is the image's id. */
+	int (*watchers)(struct cn_cluster *c, const struct cn_object *o, struct cn_watchers *ret);
+	/* From now on everything is sent with the epoch of the monitors' newest OSD map, or a later one. */
+	int (*latest_map)(struct cn_cluster *c);
+	/* The address of this client as the cluster sees it, to be freed. */
+	int (*address)(struct cn_cluster *c, char **ret);
+	/* An option of the configuration, to be freed. */
+	int (*option)(struct cn_cluster *c, const char *name, char **ret);
 	uint64_t (*instance_id)(struct cn_cluster *c);
 	/* Time limit of mon and mgr commands sent from now on, and of the wait for the newest OSD map. */
 	void (*set_command_timeout)(struct cn_cluster *c, unsigned seconds);

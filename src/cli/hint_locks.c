@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A storage node may be a client, too: after a drain, which RBD images does it still have locked? Never fails a drain. */
+#include "cephnode/base/interrupt.h"
+#include "cephnode/locks/locks.h"
+#include "cli/cli.h"
+
+/* While the cluster still knows the nodes. One that is gone already is known by its address only. */
+void cn_lock_hint_learn(struct cn_session *s)
+{
+	struct cn_lock_hint *h = &s->hint;
+	const struct cn_settings *o = s->settings;
+
+	if (h->nodes)
+		return;
+	h->nodes = cn_calloc(o->n_args, sizeof(*h->nodes));
+	for (; h->n < o->n_args && !cn_interrupted(); h->n++) {
+		bool known;
+
+		(void)cn_lock_node_find(s->cluster, o->args[h->n], &h->nodes[h->n], &known, NULL);
+	}
+}
+
+static size_t count_chosen(const struct cn_lock_list *list)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < list->n_locks; i++)
+		n += list->locks[i].chosen;
+	return n;
+}
+
+void cn_lock_hint_show(struct cn_session *s)
+{
+	struct cn_lock_hint *h = &s->hint;
+
+	cn_lock_hint_learn(s);
+	for (size_t i = 0; i < h->n && !cn_interrupted(); i++) {
+		_cleanup_(cn_lock_list_release) struct cn_lock_list list = {0};
+		struct cn_lock_scope everywhere = {0};
+		char ip[CN_IP_STRLEN];
+		size_t n;
+
+		if (h->nodes[i].n_addresses == 0)
+			continue;
+		if (cn_locks_scan(s->cluster, &everywhere, &list, NULL) < 0)
+			return;
+		cn_locks_choose(s->cluster, &list, &h->nodes[i]);
+		n = count_chosen(&list);
+		if (n > 0)
+			cn_note("clients on %s still hold %zu %s of RBD images, see: cephnode locks list --node %s",
+				s->settings->args[i], n, n == 1 ? "lock" : "locks", cn_ip_format(&h->nodes[i].addresses[0], ip));
+	}
+}
+
+void cn_lock_hint_release(struct cn_lock_hint *h)
+{
+	for (size_t i = 0; i < h->n; i++)
+		cn_lock_node_release(&h->nodes[i]);
+	free(h->nodes);
+	*h = (struct cn_lock_hint){0};
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Shared by the files that stand on librados: its contexts, and the parts of struct cn_cluster_ops that have files of their
+ * own. */
+#include <rados/librados.h>
+
+#include "cephnode/cluster/cluster.h"
+
+/* Borrowed, good until the connection ends. */
+int cn_rados_ioctx(struct cn_cluster *c, const struct cn_object *o, rados_ioctx_t *ret);
+
+int cn_rados_lockers(struct cn_cluster *c, const struct cn_object *o, const char *name, struct cn_lockers *ret);
+int cn_rados_read_many(struct cn_cluster *c, const struct cn_object *o, const struct cn_class_method *m, struct cn_read *v,
+		       size_t n);
+int cn_rados_omap(struct cn_cluster *c, const struct cn_object *o, const char *prefix, struct cn_pairs *ret);
+int cn_rbd_watchers(struct cn_cluster *c, const struct cn_object *o, struct cn_watchers *ret);
