@@ -127,6 +127,7 @@ static void config_of(struct cn_session *s, struct cn_cluster_config *ret)
 		.mon_host = o->mon_host,
 		.connect_timeout_s = (unsigned)o->connect_timeout_s,
 		.op_timeout_s = (unsigned)o->op_timeout_s,
+		.lasting = (s->command->events && !o->dry_run) || (s->command->groups & CN_OPT_WATCH),
 	};
 }
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * librados (16.2) gives up on a manager's command after rados_mon_op_timeout, but the answer, when a manager comes back, is then
- * written to where the caller's stack was: the process dies. So librados gives them no limit, and each is in a thread of its own,
- * which is left behind to its answer when the time is up. While one is left behind no other is sent, so they do not pile up while
- * there is no manager. (Commands to the monitors are different: at their limit librados takes them back, so that none is carried
- * out later.)
+ * written to where the caller's stack was: the process dies. So the commands go through a connection without limit, each in a
+ * thread of its own, which is left behind to its answer when the time is up. While one is left behind no other is sent, so they
+ * do not pile up while there is no manager.
  */
 #include "manager.h"
 
@@ -13,8 +12,11 @@
 #include <time.h>
 
 struct cn_manager {
+	int (*open)(void *arg, rados_t *ret);
+	void *arg;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
+	bool opened;
 	rados_t rados;
 	unsigned limit_s;
 	unsigned late; /* commands left behind */
@@ -57,12 +59,12 @@ static void *job_thread(void *arg)
 	return NULL;
 }
 
-struct cn_manager *cn_manager_new(rados_t rados, unsigned limit_s)
+struct cn_manager *cn_manager_new(int (*open)(void *arg, rados_t *ret), void *arg, unsigned limit_s)
 {
 	struct cn_manager *m = cn_calloc(1, sizeof(*m));
 	pthread_condattr_t attr;
 
-	*m = (struct cn_manager){.rados = rados, .limit_s = limit_s};
+	*m = (struct cn_manager){.open = open, .arg = arg, .limit_s = limit_s};
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -78,6 +80,8 @@ void cn_manager_free(struct cn_manager *m)
 	pthread_mutex_lock(&m->lock);
 	late = m->late;
 	pthread_mutex_unlock(&m->lock);
+	if (m->opened)
+		rados_shutdown(m->rados); /* it forgets the commands that are on their way: their threads wait for ever */
 	if (late)
 		return;
 	pthread_cond_destroy(&m->changed);
@@ -92,11 +96,15 @@ void cn_manager_limit(struct cn_manager *m, unsigned limit_s)
 	pthread_mutex_unlock(&m->lock);
 }
 
-/* With the lock held: waits until no command is left behind. */
+/* With the lock held: opens the connection, and waits until no command is left behind. */
 static int get_ready(struct cn_manager *m, const struct timespec *end)
 {
 	int r = 0;
 
+	if (!m->opened) {
+		r = m->open(m->arg, &m->rados);
+		m->opened = r == 0;
+	}
 	while (r == 0 && m->late)
 		r = -pthread_cond_timedwait(&m->changed, &m->lock, end);
 	return r;

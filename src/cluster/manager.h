@@ -7,10 +7,9 @@
 
 struct cn_manager;
 
-/* rados: borrowed, and connected while rados_mon_op_timeout was 0: librados keeps that for its manager commands. */
-struct cn_manager *cn_manager_new(rados_t rados, unsigned limit_s);
-/* Only after rados_shutdown(), which forgets the commands that are on their way: the threads left behind to them wait for ever.
- */
+/* open: makes a connection that is not to have time limits of its own, called at the first command. */
+struct cn_manager *cn_manager_new(int (*open)(void *arg, rados_t *ret), void *arg, unsigned limit_s);
+/* Ends the connection. Blocks for no answer. */
 void cn_manager_free(struct cn_manager *m);
 /* 0: none. For commands sent from now on. */
 void cn_manager_limit(struct cn_manager *m, unsigned limit_s);

@@ -33,7 +33,8 @@ struct rados_cluster {
 	struct cn_cluster base; /* first */
 	rados_t rados;
 	struct map_waiter map;
-	struct cn_manager *manager;
+	struct cn_cluster_config config; /* its strings are the caller's */
+	struct cn_manager *manager;      /* NULL: the connection above does */
 	pthread_mutex_t contexts_lock;
 	struct rados_context *contexts; /* every pool and namespace used so far */
 };
@@ -150,7 +151,11 @@ static int rados_command(struct cn_cluster *c, enum cn_target target, const char
 		ret = rados_mon_command(r, cmds, 1, NULL, 0, &out, &out_len, &status, &status_len);
 		break;
 	case CN_MGR:
-		ret = cn_manager_command(impl(c)->manager, cmd, &out, &out_len, &status, &status_len);
+		if (impl(c)->manager)
+			ret = cn_manager_command(impl(c)->manager, cmd, &out, &out_len, &status, &status_len);
+		else
+			ret = rados_mgr_command(r, cmds, 1, NULL, 0, &out, &out_len, &status, &status_len);
+		ret = ret == ETIMEDOUT ? -ETIMEDOUT : ret; /* librados forgets the sign */
 		break;
 	default:
 		/* with an older map than the cluster's librados looks for a primary that may be purged by now, and has aborted
@@ -275,20 +280,15 @@ static int rados_option(struct cn_cluster *c, const char *name, char **ret)
 	return r;
 }
 
-/* librados reads rados_mon_op_timeout anew for each command to the monitors, and once, when it connects, for those to the
- * manager. */
-static void limit_mon_commands(rados_t rados, unsigned seconds)
+/* librados reads rados_mon_op_timeout anew for each command. */
+static void rados_set_timeout(struct cn_cluster *c, unsigned seconds)
 {
 	char text[16];
 
 	snprintf(text, sizeof(text), "%u", seconds);
-	rados_conf_set(rados, "rados_mon_op_timeout", text);
-}
-
-static void rados_set_timeout(struct cn_cluster *c, unsigned seconds)
-{
-	limit_mon_commands(impl(c)->rados, seconds);
-	cn_manager_limit(impl(c)->manager, seconds);
+	rados_conf_set(impl(c)->rados, "rados_mon_op_timeout", text);
+	if (impl(c)->manager)
+		cn_manager_limit(impl(c)->manager, seconds);
 	pthread_mutex_lock(&impl(c)->map.lock);
 	impl(c)->map.seconds = seconds;
 	pthread_mutex_unlock(&impl(c)->map.lock);
@@ -308,8 +308,9 @@ static void rados_close(struct cn_cluster *c)
 		free(x->ns);
 		free(x);
 	}
-	rados_shutdown(rc->rados); /* without it the library's threads have aborted the process at exit */
-	cn_manager_free(rc->manager);
+	if (rc->manager)
+		cn_manager_free(rc->manager);
+	rados_shutdown(rc->rados);               /* without it the library's threads have aborted the process at exit */
 	if (!ended && !map_waiter_end(&rc->map)) /* the shutdown ends its wait */
 		return;
 	pthread_cond_destroy(&rc->map.changed);
@@ -363,7 +364,7 @@ static int configure(rados_t r, const struct cn_cluster_config *config, struct c
 	snprintf(connect_s, sizeof(connect_s), "%u", config->connect_timeout_s);
 	snprintf(op_s, sizeof(op_s), "%u", config->op_timeout_s);
 	rados_conf_set(r, "client_mount_timeout", connect_s);
-	rados_conf_set(r, "rados_mon_op_timeout", "0"); /* see manager.h; set as soon as it is connected */
+	rados_conf_set(r, "rados_mon_op_timeout", op_s);
 	rados_conf_set(r, "rados_osd_op_timeout", op_s);
 	rados_conf_set(r, "log_to_stderr", "false"); /* stderr is ours: an error is printed once, in our words */
 	rados_conf_set(r, "err_to_stderr", "false");
@@ -409,14 +410,20 @@ static int connect_once(const struct cn_cluster_config *config, rados_t *ret, st
 		r = rados_connect(rados);
 		if (r < 0)
 			explain_connect(r, config, entity, err);
-		else
-			limit_mon_commands(rados, config->op_timeout_s);
 	}
 	if (r < 0)
 		rados_shutdown(rados);
 	else
 		*ret = rados;
 	return r;
+}
+
+static int connect_for_manager(void *arg, rados_t *ret)
+{
+	struct cn_cluster_config config = ((struct rados_cluster *)arg)->config;
+
+	config.op_timeout_s = 0;
+	return connect_once(&config, ret, NULL);
 }
 
 int cn_cluster_connect(const struct cn_cluster_config *config, struct cn_cluster **ret, struct cn_error *err)
@@ -430,7 +437,9 @@ int cn_cluster_connect(const struct cn_cluster_config *config, struct cn_cluster
 	rc = cn_calloc(1, sizeof(*rc));
 	rc->base = (struct cn_cluster){&rados_ops, config->op_timeout_s, cn_strdup(config->name ? config->name : "client.admin")};
 	rc->rados = rados;
-	rc->manager = cn_manager_new(rados, config->op_timeout_s);
+	rc->config = *config;
+	if (config->lasting)
+		rc->manager = cn_manager_new(connect_for_manager, rc, config->op_timeout_s);
 	map_waiter_init(&rc->map, rados, config->op_timeout_s);
 	pthread_mutex_init(&rc->contexts_lock, NULL);
 	*ret = &rc->base;

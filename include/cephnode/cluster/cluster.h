@@ -111,6 +111,8 @@ struct cn_cluster_ops {
 struct cn_cluster_config {
 	const char *conf, *cluster, *name, *keyring, *mon_host;
 	unsigned connect_timeout_s, op_timeout_s;
+	bool lasting; /* goes on after a command to the manager has had no answer in time: see manager.c. Else it must end soon, and
+		       * is spared a second connection */
 };
 
 struct cn_cluster {
