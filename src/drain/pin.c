@@ -5,7 +5,8 @@
 #include <string.h>
 
 #define MAX_LEVELS 8
-#define MAX_SIZE 32 /* places of a set */
+#define MAX_SIZE 32  /* places of a set */
+#define MAX_ASKED 64 /* for one PG: recovery is held meanwhile, and a PG without a pin merely moves more */
 
 /* What a rule of one take asks of a set: how many shards each bucket of a level may hold. */
 struct domains {
@@ -115,6 +116,7 @@ struct search {
 	int set[MAX_SIZE];
 	int places[MAX_SIZE], n_places; /* to be filled */
 	int newcomers[MAX_SIZE], n_newcomers;
+	int asked; /* times that all OSDs were looked through */
 };
 
 static bool may_take(const struct pinner *p, int osd)
@@ -131,6 +133,8 @@ static bool any_osd(struct search *s, int place)
 	double least = 0;
 	int best = -1;
 
+	if (s->asked++ >= MAX_ASKED)
+		return false;
 	for (size_t i = 0; i < d->osds.n; i++) {
 		int osd = d->osds.v[i];
 		double load;
@@ -158,6 +162,8 @@ static bool fill(struct search *s, int k)
 
 	if (k == s->n_places)
 		return true;
+	if (s->asked >= MAX_ASKED)
+		return false;
 	place = s->places[k];
 	first = s->pg->up[place];
 	for (int i = -1; i < s->n_newcomers; i++) {

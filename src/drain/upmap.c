@@ -166,7 +166,7 @@ int cn_upmaps_note_cancelled(struct cn_run *run, struct cn_error *err)
 {
 	_cleanup_(cn_osdmap_release) struct cn_osdmap before = {}, after = {};
 	_cleanup_json_ json_t *was = NULL, *now = NULL;
-	int64_t epoch = cn_before_epoch(run);
+	int64_t epoch = cn_before_epoch(run), changed = cn_change_epoch(run);
 	const char *pgid;
 	json_t *e;
 	int r;
@@ -174,12 +174,15 @@ int cn_upmaps_note_cancelled(struct cn_run *run, struct cn_error *err)
 	if (epoch == 0)
 		return 0;
 	r = cn_osdmap_get_epoch(run->c, epoch, &before, err);
+	/* what was taken away after the change, hours later it may be, was somebody else's doing */
+	if (r == 0 && changed > epoch)
+		r = cn_osdmap_get_epoch(run->c, changed, &after, err);
+	else if (r == 0)
+		r = cn_osdmap_get(run->c, &after, err);
 	if (r == -ENOENT) { /* trimmed: then the entries that name an OSD of ours are all we know */
 		cn_error_release(err);
 		return 0;
 	}
-	if (r == 0)
-		r = cn_osdmap_get(run->c, &after, err);
 	if (r < 0)
 		return r;
 	was = read_entries(&before);

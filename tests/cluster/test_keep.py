@@ -130,6 +130,13 @@ class Keep(ClusterCase):
         self.assertEqual((drain['node'], drain['osds'], drain['owner']['pid'], drain['phase']), ('127.0.1.2', [2, 3], run.process.pid, 'wait'))
         self.assertTrue(0 < drain['bytes_left'] <= drain['bytes_total'], drain)
         self.assertTrue(drain['id'] and drain['started'] and drain['updated'])
+        parts = drain['osd_progress']
+        self.assertEqual([p['id'] for p in parts], drain['osds'])
+        self.assertTrue(all(0 <= p['bytes_left'] <= p['bytes_total'] and p['pgs_left'] > 0 for p in parts), parts)
+        self.assertAlmostEqual(sum(p['bytes_left'] for p in parts), drain['bytes_left'], delta=4096)
+        lines = self.assert_code(self.tool.run('status', '-v'), 0).stdout.splitlines()       # with a bar for each OSD
+        for i in drain['osds']:
+            self.assertTrue([x for x in lines if 'osd.%d' % i in x and '%' in x], lines)
         text = self.assert_code(self.tool.run('status'), 0).stdout
         self.assertIn('127.0.1.2', text)
         one = self.assert_code(self.tool.run('status', 'node2', '-f', 'json'), 0).json['drains']
