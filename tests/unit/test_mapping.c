@@ -19,7 +19,7 @@
 static struct cn_pool pools[] = {{.id = 1, .size = 4, .pg_num = 24, .erasure = true, .ec_k = 2}};
 static const struct cn_osdmap map = {.pools = pools, .n_pools = 1};
 
-static char dir[] = "/tmp/cn-mapping-XXXXXX"; /* of stub tools */
+static char dir[] = "/tmp/cn-mapping-XXXXXX"; /* of the tools below */
 static char *old_path;
 
 static void assert_set(const struct cn_mapping *mp, int64_t pool, uint32_t seed, bool acting, const int *want)
@@ -152,7 +152,7 @@ static void test_osdmap_file(void **state _unused_)
 }
 
 /* A tool of this name in front of PATH. NULL: PATH is an empty folder. */
-static void stub(const char *script)
+static void fake_tool(const char *script)
 {
 	_cleanup_free_ char *path = script ? cn_asprintf("%s:%s", dir, old_path) : cn_asprintf("%s/none", dir);
 	_cleanup_free_ char *name = cn_asprintf("%s/osdmaptool", dir);
@@ -184,7 +184,7 @@ static void test_maptool_recorded(void **state _unused_)
 	const struct cn_mapped_pool *p;
 	struct cn_mapping mp = {};
 
-	stub("cat data/maptool-ec.txt; echo 'osdmaptool: osdmap file x' >&2");
+	fake_tool("cat data/maptool-ec.txt; echo 'osdmaptool: osdmap file x' >&2");
 	assert_int_equal(map_with(NULL, &mp, NULL), 0);
 	assert_set(&mp, 1, 0, false, (int[]){5, 2, HOLE, 0});
 	assert_set(&mp, 1, 0x17, true, (int[]){3, HOLE, 0, 5});
@@ -198,7 +198,7 @@ static void test_maptool_forms(void **state _unused_)
 {
 	struct cn_mapping mp = {};
 
-	stub("sed 's/^1.0 .*/1.0\\traw ([], p-1) up ([5,NONE], p5) acting ([7], p7)/' data/maptool-ec.txt");
+	fake_tool("sed 's/^1.0 .*/1.0\\traw ([], p-1) up ([5,NONE], p5) acting ([7], p7)/' data/maptool-ec.txt");
 	assert_int_equal(map_with(NULL, &mp, NULL), 0);
 	assert_int_equal(mp.pools[0].raw[0], HOLE);
 	assert_set(&mp, 1, 0, false, (int[]){5, HOLE, HOLE, HOLE});
@@ -237,7 +237,7 @@ static void test_maptool_refused(void **state _unused_)
 		struct cn_error e = {};
 		int r;
 
-		stub(bad[i].script);
+		fake_tool(bad[i].script);
 		r = map_with(NULL, &mp, &e);
 		if (r != -EPROTO)
 			fail_msg("%s: %d %s", bad[i].script, r, e.message);
@@ -252,7 +252,7 @@ static void test_maptool_missing(void **state _unused_)
 	struct cn_mapping mp = {};
 	struct cn_error e = {};
 
-	stub(NULL);
+	fake_tool(NULL);
 	assert_int_equal(map_with(NULL, &mp, &e), -ENOENT);
 	assert_error(&e, CN_FAILED, "no osdmaptool");
 }
@@ -267,7 +267,7 @@ static void test_maptool_how_it_is_called(void **state _unused_)
 	setenv("CEPH_CONF", "/elsewhere", 1);
 	cn_ids_add(&zero, 4);
 	cn_ids_add(&zero, 0);
-	stub("echo \"$CEPH_ARGS|$CEPH_CONF|$*|$(cat)\" >&2; exit 1");
+	fake_tool("echo \"$CEPH_ARGS|$CEPH_CONF|$*|$(cat)\" >&2; exit 1");
 	assert_int_equal(map_with(&zero, &mp, &e), -EPROTO);
 	assert_error(&e, CN_FAILED, ": |/dev/null|/proc/self/fd/3 --test-map-pgs-dump-all --adjust-crush-weight 0:0,4:0|");
 	cn_ids_release(&zero);
@@ -299,7 +299,7 @@ static void test_maptool_interrupted(void **state _unused_)
 	FILE *f;
 
 	assert_int_equal(mkfifo(fifo, 0600), 0);
-	stub(script);
+	fake_tool(script);
 	pid = fork();
 	if (pid == 0)
 		_exit(interrupted_call());
@@ -325,7 +325,7 @@ static void test_maptool_real(void **state _unused_)
 	struct cn_mapping recorded = {}, now = {}, without = {};
 	struct cn_ids zero = {};
 
-	stub("cat data/maptool-ec.txt");
+	fake_tool("cat data/maptool-ec.txt");
 	assert_int_equal(map_with(NULL, &recorded, NULL), 0);
 	setenv("PATH", old_path, 1);
 	assert_int_equal(map_with(NULL, &now, NULL), 0);
@@ -361,7 +361,7 @@ static void test_maptool_brief(void **state _unused_)
 	assert_memory_equal(full.pools[0].acting, brief.pools[0].acting, 24 * 4 * sizeof(int));
 	cn_mapping_release(&full);
 	cn_mapping_release(&brief);
-	stub("echo \"$*\" >&2; exit 1");
+	fake_tool("echo \"$*\" >&2; exit 1");
 	assert_int_equal(cn_maptool_map_same(fd, &m, NULL, &brief, &e), -EPROTO);
 	assert_error(&e, CN_FAILED, "--test-map-pgs-dump");
 	osds[1].up = false;
@@ -371,7 +371,7 @@ static void test_maptool_brief(void **state _unused_)
 	json_array_append_new(m.pg_upmap_items, json_object());
 	assert_int_equal(cn_maptool_map_same(fd, &m, NULL, &brief, &e), -EPROTO);
 	assert_error(&e, CN_FAILED, "--test-map-pgs-dump-all");
-	stub("cat data/maptool-ec.txt; echo '1.0\t[5,2'");
+	fake_tool("cat data/maptool-ec.txt; echo '1.0\t[5,2'");
 	json_array_clear(m.pg_upmap_items);
 	assert_int_equal(cn_maptool_map_same(fd, &m, NULL, &brief, &e), -EPROTO);
 	assert_error(&e, CN_FAILED, "not understood: 1.0 raw");
