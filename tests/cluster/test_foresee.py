@@ -91,15 +91,23 @@ class Foresee(ClusterCase):
         c = self.cluster
         wait_for('the statistics are complete', lambda: sum(p['stat_sum']['num_objects'] for p in c.pgs()) >= sum(n for n, _ in self.DATA.values()))
 
-        def grows():
-            """What fills an OSD beyond all that are there now. OSDs still delete what tests before have moved away."""
+        def look():
+            """Fill of every OSD, and the plan that fills one most: what is full now, which node, which target."""
+            used = {o['id']: o['kb_used'] for o in c.mgr('osd df')['nodes']}
             now = max(o['kb_used'] / o['kb'] for o in c.mgr('osd df')['nodes'])
             plans = [self.assert_code(self.tool.run('plan', c.name(h), '-f', 'json'), 0).json for h in range(1, 7)]
             plan = max(plans, key=lambda p: p['fullest']['after'])
-            worst = max(plan['targets'], key=lambda t: t['after'])
-            self.assertEqual(plan['fullest']['osd'], worst['osd'])
-            return (worst['after'] - now) * 3 * 2**30 > 2**19 and (now, plan['node'], worst)   # every OSD grows a little by itself
-        now, node, worst = wait_for('an OSD would grow beyond all others', grows, 120, 1)
+            return used, now, plan['node'], plan['fullest'], max(plan['targets'], key=lambda t: t['after'])
+        last = []
+
+        def settled():
+            """A target fills beyond all that there are, and nothing moves: OSDs still delete what tests before have moved away."""
+            last.append(look())
+            used, now, node, fullest, worst = last[-1]
+            still = len(last) > 3 and all(x[0] == used for x in last[-4:])
+            return still and (worst['after'] - now) * 3 * 2**30 > 2**19 and (now, node, fullest, worst)    # every OSD grows a little by itself
+        now, node, fullest, worst = wait_for('an OSD would grow beyond all others', settled, 120, 1)
+        self.assertEqual(fullest['osd'], worst['osd'])
         ratios, between = {k: c.mon('osd dump')[k] for k in ('nearfull_ratio', 'backfillfull_ratio')}, (now + worst['after']) / 2
 
         def restore():
