@@ -24,7 +24,8 @@ BELOW = {
 }
 BELOW["cli"] = set(BELOW)
 
-LIBRARIES = [(r"^(rados|rbd)/", {"cluster"}), (r"^libsmartcols", {"output"}), (r"^curl/", {"http"}), (r"^blkid/", {"device"})]
+LIBRARIES = [(r"^(rados|rbd)/", {"cluster"}), (r"^libsmartcols", {"output"}), (r"^curl/", {"http"}), (r"^yaml\.h", {"base"}),
+             (r"^systemd/", {"drain", "heat"}), (r"^blkid/", {"device"})]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
 
