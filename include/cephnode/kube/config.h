@@ -17,7 +17,7 @@ struct cn_kube_exec {
 };
 
 struct cn_kube_config {
-	char *source;  /* for messages: "context 'prod' of /home/x/.kube/config", "the service account of this pod" */
+	char *source;  /* for messages: "context 'prod' of ~/.kube/config", "the service account of this pod" */
 	char *context; /* NULL in a cluster */
 	char *server;  /* URL without trailing slash */
 	char *ns;      /* of the context or the service account; NULL: none was said */
