@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs the tests on real clusters: each file in a process of its own, at most two at a time.
+"""Runs the tests on real clusters: each file in a process of its own, at most three at a time: they mostly wait.
 
   tests/cluster/run.py [-j N] [FILE[:PATTERN]...]      e.g. run.py test_drain.py test_cancel.py:*wait*
 The last line is `N passed, N failed, N skipped`. Logs of what failed: $CN_LOGS (build/<preset>/tests/logs).
@@ -181,7 +181,7 @@ class Runner:
 
 def main():
     p = argparse.ArgumentParser()
-    p.add_argument('-j', type=int, default=2)
+    p.add_argument('-j', type=int, default=3)
     p.add_argument('--one')
     p.add_argument('--pattern', default='')
     p.add_argument('files', nargs='*')
