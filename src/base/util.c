@@ -58,6 +58,13 @@ char *cn_asprintf(const char *fmt, ...)
 	return s;
 }
 
+void cn_secret_free(char *s)
+{
+	if (s)
+		explicit_bzero(s, strlen(s));
+	free(s);
+}
+
 void cn_grow(void *array, size_t *cap, size_t n, size_t size)
 {
 	void *p;

@@ -34,6 +34,9 @@ char *cn_strndup(const char *s, size_t n);
 char *cn_asprintf(const char *fmt, ...) _printf_(1, 2);
 char *cn_vasprintf(const char *fmt, va_list ap) _printf_(1, 0);
 
+/* Frees a secret and leaves nothing of it in memory; NULL is fine. */
+void cn_secret_free(char *s);
+
 /* Grows *array (elements of `size` bytes) to hold at least n + 1; *cap is its capacity in elements. */
 void cn_grow(void *array, size_t *cap, size_t n, size_t size);
 

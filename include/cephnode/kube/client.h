@@ -7,7 +7,7 @@
 #include "cephnode/base/json.h"
 #include "cephnode/kube/config.h"
 
-struct cn_kube;
+struct cn_kube; /* may be used by several threads at once */
 
 /* Opens what cn_kube_config_load() finds. 1: *ret is set; 0: no API is configured. Does not connect; the first request does. The
  * clock is borrowed. */

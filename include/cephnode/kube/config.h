@@ -14,6 +14,7 @@ struct cn_kube_exec {
 	char *api_version;
 	char *install_hint;
 	bool provide_cluster_info;
+	char *cluster_info; /* JSON that the cluster's entry keeps for the plugin; NULL: none */
 };
 
 struct cn_kube_config {
@@ -25,6 +26,7 @@ struct cn_kube_config {
 	char *token;      /* a secret; NULL: none */
 	char *token_file; /* read again each minute and after a 401; beats `token` while it is readable */
 	char *username, *password;
+	struct cn_strv impersonate; /* whole headers, "Impersonate-User: jane" */
 	struct cn_kube_exec exec;
 };
 void cn_kube_config_release(struct cn_kube_config *c); /* wipes the secrets */
