@@ -28,7 +28,7 @@ def files_of(root):
 
 def needs_licence(path, root):
     name = path.relative_to(root)
-    if path.name in NO_LICENCE or path.suffix in NO_COMMENTS or path.suffix in (".xz", ".gz", ".bin"):
+    if path.name in NO_LICENCE or path.suffix in NO_COMMENTS or path.suffix in (".xz", ".gz", ".bin", ".http"):
         return False
     return "golden" not in name.parts and "fixtures" not in name.parts
 
