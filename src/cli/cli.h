@@ -26,6 +26,7 @@ struct cn_settings {
 	/* options of commands */
 	bool yes, dry_run, watch;
 	struct cn_drain_options drain;
+	struct cn_kube_options kube;
 	struct cn_locks_settings locks;
 	/* the rest of the command line: borrowed from argv */
 	const char **args;
@@ -40,6 +41,7 @@ enum cn_option_kind {
 	CN_OPTION_TEXT,   /* the same, may be empty */
 	CN_OPTION_INT,    /* int64_t within [min, max] */
 	CN_OPTION_CHOICE, /* an enum whose values are the positions in `arg`, split at '|', from min */
+	CN_OPTION_WORD,   /* const char *, one of `arg`, split at '|'; of "label:KEY" the KEY is anything */
 	CN_OPTION_CODES,  /* struct cn_strv of health codes, split at ',' */
 };
 
@@ -54,6 +56,7 @@ enum cn_option_group {
 	CN_OPT_WAIT = 1 << 6, /* commands that wait for data or daemons */
 	CN_OPT_LOCK = 1 << 7, /* commands that take the decision lock */
 	CN_OPT_WATCH = 1 << 8,
+	CN_OPT_KUBE = 1 << 9, /* a node is named: Kubernetes may know it */
 	CN_OPT_LOCKS = 1 << 20,
 	CN_OPT_LOCKS_LIST = 1 << 21,
 	CN_OPT_LOCKS_BREAK = 1 << 22,
@@ -139,6 +142,7 @@ struct cn_session {
 	struct cn_events *events;
 	struct cn_guard *guard;
 	struct cn_cluster *cluster;
+	struct cn_kube *kube; /* NULL: no API, or none is needed */
 	struct cn_drain_context drain;
 	struct cn_lock_hint hint;
 	char *name;    /* "client.ID" of --id; owned */

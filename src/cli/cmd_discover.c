@@ -10,7 +10,7 @@ int cn_cmd_discover(struct cn_session *s, struct cn_error *err)
 	struct cn_table_style style;
 	int r;
 
-	r = cn_inventory_discover(s->cluster, s->settings->args, s->settings->n_args, true, &inventory, err);
+	r = cn_inventory_discover(s->cluster, s->drain.kube, s->settings->args, s->settings->n_args, true, &inventory, err);
 	if (r < 0)
 		return r;
 	doc = cn_inventory_json(&inventory);

@@ -80,7 +80,7 @@ int cn_cmd_locks_list(struct cn_session *s, struct cn_error *err)
 
 	r = scope_of(s, &scope, &buf, err);
 	if (r == 0 && name)
-		r = cn_lock_node_find(s->cluster, name, &node, &known, err);
+		r = cn_lock_node_find(s->cluster, s->drain.kube, name, &node, &known, err);
 	if (r == 0)
 		r = cn_locks_scan(s->cluster, &scope, &list, err);
 	if (r < 0)
@@ -149,7 +149,12 @@ int cn_cmd_locks_break(struct cn_session *s, struct cn_error *err)
 		.dry_run = s->settings->dry_run,
 		.fence_for_s = l->fence_for_s,
 	};
-	struct cn_break b = {.cluster = s->cluster, .clock = cn_clock_system(), .options = &options, .emit = emit, .arg = s};
+	struct cn_break b = {.cluster = s->cluster,
+			     .kube = s->drain.kube,
+			     .clock = cn_clock_system(),
+			     .options = &options,
+			     .emit = emit,
+			     .arg = s};
 	_cleanup_free_ char *buf = NULL;
 	struct cn_lock_scope scope = {0};
 	int r = scope_of(s, &scope, &buf, err);

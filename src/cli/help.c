@@ -110,9 +110,9 @@ static void general(FILE *f)
 	}
 	fputc('\n', f);
 	wrap(f,
-	     "A NODE is an IP address, a CRUSH host bucket, a host name, or osd.N for a single OSD; 'ip:', 'host:' or 'osd:' in "
-	     "front says "
-	     "which is meant.",
+	     "A NODE is an IP address, a CRUSH host bucket, a host name, a Kubernetes node name, or osd.N for a single OSD; "
+	     "'ip:', "
+	     "'host:', 'kube:' or 'osd:' in front says which is meant.",
 	     0, 0);
 	options_section(f, "Options of every command", CN_GLOBAL);
 	exit_section(f);

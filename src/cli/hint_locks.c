@@ -16,7 +16,7 @@ void cn_lock_hint_learn(struct cn_session *s)
 	for (; h->n < o->n_args && !cn_interrupted(); h->n++) {
 		bool known;
 
-		(void)cn_lock_node_find(s->cluster, o->args[h->n], &h->nodes[h->n], &known, NULL);
+		(void)cn_lock_node_find(s->cluster, NULL, o->args[h->n], &h->nodes[h->n], &known, NULL);
 	}
 }
 

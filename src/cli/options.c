@@ -32,6 +32,22 @@ const struct cn_option cn_options[] = {
 	 "pool of the lock object (default: the one recorded in the cluster, or found out)"},
 	{"watch", 0, NULL, CN_OPTION_FLAG, CN_OPT_WATCH, AT(watch), 0, 0, "keep showing, until interrupted or no drain is left"},
 
+	/* where a node is named */
+	{"no-kube", 0, NULL, CN_OPTION_FLAG, CN_OPT_KUBE, AT(kube.off), 0, 0,
+	 "do not ask Kubernetes: what the monitors say decides alone"},
+	{"kubeconfig", 0, "FILE", CN_OPTION_STRING, CN_OPT_KUBE, AT(kube.kubeconfig), 0, 0,
+	 "how to reach Kubernetes (default: KUBECONFIG, the service account of this pod, ~/.kube/config)"},
+	{"kube-context", 0, "NAME", CN_OPTION_STRING, CN_OPT_KUBE, AT(kube.context), 0, 0,
+	 "context of the kubeconfig (default: its current one)"},
+	{"kube-namespace", 0, "NAME", CN_OPTION_STRING, CN_OPT_KUBE, AT(kube.ns), 0, 0,
+	 "where the OSD pods are (default: found out)"},
+	{"kube-selector", 0, "LABEL=VALUE,...", CN_OPTION_STRING, CN_OPT_KUBE, AT(kube.selector), 0, 0,
+	 "labels of the OSD pods (default: those of the flavour)"},
+	{"kube-flavour", 0, "ceph-docker|helm|rook", CN_OPTION_WORD, CN_OPT_KUBE, AT(kube.flavour), 0, 0,
+	 "how the OSDs were deployed (default: found out)"},
+	{"kube-host-from", 0, "pod-name|label:KEY|node-name", CN_OPTION_WORD, CN_OPT_KUBE, AT(kube.host_from), 0, 0,
+	 "what names the CRUSH host of a pod's OSDs (default: as the flavour does)"},
+
 	/* locks */
 	{"pool", 'p', "POOL[/NAMESPACE]", CN_OPTION_STRING, CN_OPT_LOCKS, AT(locks.pool), 0, 0,
 	 "all images of a pool, or of one namespace of it"},

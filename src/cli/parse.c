@@ -117,6 +117,25 @@ static int store_choice(const struct parser *p, const struct cn_option *o, const
 	return -EINVAL;
 }
 
+static int store_word(const struct parser *p, const struct cn_option *o, const char *shown, const char *value, const char **field)
+{
+	_cleanup_(cn_strv_release) struct cn_strv words = {0};
+
+	cn_strv_split(&words, o->arg, "|");
+	for (size_t i = 0; i < words.n; i++) {
+		const char *colon = strchr(words.v[i], ':');
+		size_t len = colon ? (size_t)(colon + 1 - words.v[i]) : 0;
+
+		if (colon ? strncmp(words.v[i], value, len) == 0 && value[len] : strcmp(words.v[i], value) == 0) {
+			*field = value;
+			return 0;
+		}
+	}
+	(void)usage(p, "%s must be one of %s, not '%s'", shown, o->arg, value);
+	hint_help(p);
+	return -EINVAL;
+}
+
 static bool is_code(const char *s)
 {
 	return strcmp(s, "existing") == 0 || strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == strlen(s);
@@ -162,6 +181,8 @@ static int store(const struct parser *p, const struct cn_option *o, const char *
 			     (long long)o->max, value);
 	case CN_OPTION_CHOICE:
 		return store_choice(p, o, shown, value, (int *)field);
+	case CN_OPTION_WORD:
+		return store_word(p, o, shown, value, (const char **)field);
 	case CN_OPTION_CODES:
 		return store_codes(p, shown, value, (struct cn_strv *)field);
 	}
@@ -257,18 +278,6 @@ static int command_word(struct parser *p, const char *word)
 	return -EINVAL;
 }
 
-/* The type of a node's name must be one that this version can look up. */
-static int check_node(const struct parser *p, const char *name)
-{
-	if (!*name)
-		return usage(p, "the name of a node must not be empty");
-	if (strncmp(name, "kube:", 5) != 0)
-		return 0;
-	(void)usage(p, "'%s': this version does not look up Kubernetes nodes", name);
-	cn_error_hint(p->err, "name the node by its IP address, its CRUSH host or its host name");
-	return -EINVAL;
-}
-
 static int check_args(const struct parser *p)
 {
 	const struct cn_command *c = p->command;
@@ -281,9 +290,11 @@ static int check_args(const struct parser *p)
 		return -EINVAL;
 	}
 	for (size_t i = 0; c->nodes && i < s->n_args; i++) {
-		if (check_node(p, s->args[i]) < 0)
-			return -EINVAL;
+		if (!*s->args[i])
+			return usage(p, "the name of a node must not be empty");
 	}
+	if (s->kube.off && cn_kube_options_given(&s->kube))
+		return usage(p, "--no-kube excludes the other options of Kubernetes");
 	if (s->name && s->id)
 		return usage(p, "--name and --id exclude each other");
 	return 0;

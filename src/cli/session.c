@@ -131,6 +131,31 @@ static void config_of(struct cn_session *s, struct cn_cluster_config *ret)
 	};
 }
 
+/* Only where a node is named, and what is asked is not in the journal. */
+static bool needs_kube(const struct cn_session *s)
+{
+	if (s->command->groups & CN_OPT_LOCKS)
+		return s->settings->locks.node != NULL;
+	return (s->command->groups & CN_OPT_KUBE) && !(s->command->groups & CN_OPT_WATCH);
+}
+
+static int open_kube(struct cn_session *s, struct cn_error *err)
+{
+	const struct cn_kube_options *o = &s->settings->kube;
+	int r;
+
+	if (!needs_kube(s))
+		return 0;
+	r = cn_kube_open(o, cn_clock_system(), &s->kube, err);
+	if (r == 0 && !o->off && cn_kube_options_given(o)) {
+		r = cn_error_set(err, CN_USAGE, ENOENT, "options of Kubernetes were given, but no API is configured");
+		cn_error_hint(err, "give --kubeconfig FILE, or set KUBECONFIG");
+	}
+	if (r < 0)
+		cn_error_hint(err, "--no-kube goes without Kubernetes");
+	return MIN(r, 0);
+}
+
 static int start(struct cn_session *s, struct cn_error *err)
 {
 	struct cn_cluster_config config;
@@ -147,11 +172,15 @@ static int start(struct cn_session *s, struct cn_error *err)
 		return cn_error_set(err, CN_FAILED, r, "cannot start the signal thread: %s", strerror(-r));
 	cn_interrupt_on_emergency(emergency, s);
 	log_start(s);
+	r = open_kube(s, err);
+	if (r < 0)
+		return r;
 	r = cn_cluster_connect(&config, &s->cluster, err);
 	if (r < 0)
 		return cn_interrupted() ? cn_error_interrupted(err) : r;
 	s->drain = (struct cn_drain_context){
 		.cluster = s->cluster,
+		.kube = s->kube,
 		.clock = cn_clock_system(),
 		.sink = &s->sink,
 		.options = &s->settings->drain,
@@ -164,6 +193,7 @@ static void end(struct cn_session *s)
 {
 	cn_interrupt_on_emergency(NULL, NULL);
 	cn_cluster_free(s->cluster);
+	cn_kube_free(s->kube);
 	cn_guard_free(s->guard);
 	cn_log_set(NULL, CN_LOG_WARNING);
 	cn_events_free(s->events);

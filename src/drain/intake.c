@@ -104,7 +104,7 @@ static int sort_fresh(struct cn_run *run, const char *name, struct cn_intake *in
 {
 	_cleanup_(cn_inventory_release) struct cn_inventory inv = {};
 	struct cn_journal *j;
-	int r = cn_inventory_discover(run->c, &name, 1, false, &inv, err);
+	int r = cn_inventory_discover(run->c, run->ctx->kube, &name, 1, false, &inv, err);
 
 	if (r < 0)
 		return err->code == CN_NOT_FOUND ? sort_absent(run, name, in, err) : r;
@@ -222,7 +222,7 @@ static int plan_once(struct cn_run *run, struct cn_intake *in, struct cn_error *
 
 	cn_inventory_release(&in->inv);
 	cn_plan_release(&in->plan);
-	r = cn_inventory_discover(run->c, (const char *const *)in->specs.v, in->specs.n, true, &in->inv, err);
+	r = cn_inventory_discover(run->c, run->ctx->kube, (const char *const *)in->specs.v, in->specs.n, true, &in->inv, err);
 	if (r == 0) /* read last: another drain may have begun a moment ago, and what it explains must not be held against us */
 		r = cn_journals_load(run->c, &now, err);
 	return r < 0 ? r : cn_plan_make(run->c, &in->inv, &run->accept, run->ctx->options, &now, &in->plan, err);

@@ -107,6 +107,7 @@ static int check_disjoint(const struct cn_node *a, const struct cn_node *b, stru
 /* One call of discover: the OSDs with their PGs, and beside it the other daemons, which no step on that way needs. */
 struct discovery {
 	struct cn_cluster *c;
+	struct cn_kube *kube;
 	const struct cn_spec *specs;
 	size_t n;
 	bool with_pgs;
@@ -184,8 +185,8 @@ static int discover(struct discovery *d, struct cn_error *err)
 	return failed >= 0 ? d->r[failed] : 0;
 }
 
-int cn_inventory_discover(struct cn_cluster *c, const char *const *names, size_t n, bool with_pgs, struct cn_inventory *ret,
-			  struct cn_error *err)
+int cn_inventory_discover(struct cn_cluster *c, struct cn_kube *kube, const char *const *names, size_t n, bool with_pgs,
+			  struct cn_inventory *ret, struct cn_error *err)
 {
 	struct cn_spec *specs = cn_calloc(n, sizeof(*specs));
 	struct cn_inventory inv = {};
@@ -194,7 +195,8 @@ int cn_inventory_discover(struct cn_cluster *c, const char *const *names, size_t
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = cn_spec_parse(names[i], &specs[i], err);
 	if (r == 0)
-		r = discover(&(struct discovery){.c = c, .specs = specs, .n = n, .with_pgs = with_pgs, .inv = &inv}, err);
+		r = discover(&(struct discovery){.c = c, .kube = kube, .specs = specs, .n = n, .with_pgs = with_pgs, .inv = &inv},
+			     err);
 	for (size_t i = 0; i < n; i++)
 		cn_spec_release(&specs[i]);
 	free(specs);

@@ -158,7 +158,7 @@ int cn_break_select(struct cn_break_run *run, const struct cn_lock_scope *scope,
 	int r = 0;
 
 	if (node)
-		r = cn_lock_node_find(c, node, &n, &known, err);
+		r = cn_lock_node_find(c, run->b->kube, node, &n, &known, err);
 	if (r == 0)
 		r = cn_locks_scan(c, scope, &run->list, err);
 	if (r == 0)

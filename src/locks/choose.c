@@ -17,25 +17,26 @@ static const char *skip(const char *name, const char *prefix)
 	return strncmp(name, prefix, strlen(prefix)) == 0 ? name + strlen(prefix) : NULL;
 }
 
-int cn_lock_node_find(struct cn_cluster *c, const char *name, struct cn_lock_node *ret, bool *ret_known, struct cn_error *err)
+int cn_lock_node_find(struct cn_cluster *c, struct cn_kube *kube, const char *name, struct cn_lock_node *ret, bool *ret_known,
+		      struct cn_error *err)
 {
 	_cleanup_(cn_inventory_release) struct cn_inventory inventory = {0};
 	_cleanup_error_ struct cn_error e = {0};
-	const char *kube = skip(name, "kube:"), *host = skip(name, "host:"), *address = skip(name, "ip:");
-	struct cn_lock_node n = {.name = kube ? kube : host ? host : name};
+	const char *named = skip(name, "kube:"), *host = skip(name, "host:"), *address = skip(name, "ip:");
+	struct cn_lock_node n = {.name = named ? named : host ? host : name};
 	struct cn_ip ip;
 	int r = 0;
 
 	*ret_known = false;
-	n.named = kube || host || !(cn_ip_parse(address ? address : name, &ip) || address || skip(name, "osd:"));
-	if (!kube) {
-		r = cn_inventory_discover(c, &name, 1, false, &inventory, &e);
+	n.named = named || host || !(cn_ip_parse(address ? address : name, &ip) || address || skip(name, "osd:"));
+	if (!named) {
+		r = cn_inventory_discover(c, kube, &name, 1, false, &inventory, &e);
 		if (r < 0 && e.code != CN_NOT_FOUND) {
 			cn_error_move(err, &e);
 			return r;
 		}
 	}
-	if (!kube && r == 0) {
+	if (!named && r == 0) {
 		const struct cn_node *node = &inventory.nodes[0];
 
 		*ret_known = true;

@@ -28,7 +28,7 @@ OPTION = re.compile(r"^ {2,}(?:-(\w), )?--([a-z-]+)(?: (\S+))?(?:  |$)", re.M)
 
 
 def environment(**more):
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("CEPH_", "LC_", "LANG", "NO_COLOR"))}
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("CEPH_", "LC_", "LANG", "NO_COLOR", "KUBE"))}
     return env | more
 
 
@@ -152,8 +152,7 @@ class Usage(Base):
         self.assertNotIn("did you mean", run("xyzzy").stderr)
 
     def test_unknown_options(self):
-        for later in ("--no-kube", "--os-cloud"):
-            self.usage("drain", "n", later, words=["unknown option", later])
+        self.usage("drain", "n", "--os-cloud", words=["unknown option", "--os-cloud"])
         self.usage("drain", "n", "-Z", words=["-Z"])
         self.usage("plan", "n", "--watch", words=["plan", "--watch"], hint="status")
         self.usage("status", "--yes", words=["--yes"], hint="drain")
@@ -166,9 +165,14 @@ class Usage(Base):
             self.usage(name, "a", "b", words=["too many", name])
         self.usage("drain", "-y", "", words=["empty"])
 
-    def test_kubernetes_nodes(self):
-        for name in NODE_COMMANDS:
-            self.usage(name, "kube:worker-1", words=["kube:worker-1", "Kubernetes"], hint="IP address")
+    def test_kubernetes(self):
+        for name in [*NODE_COMMANDS, "locks list", "locks break"]:
+            words = [*name.split(), "n"]
+            self.usage(*words, "--kube-flavour", "chart", words=["ceph-docker|helm|rook", "chart"])
+            for bad in ("pod", "label:", "node-name:x"):
+                self.usage(*words, "--kube-host-from", bad, words=["pod-name|label:KEY|node-name", bad])
+            self.usage(*words, "--kube-context=", words=["empty"])
+            self.usage(*words, "--no-kube", "--kube-namespace", "ceph", words=["--no-kube excludes"])
 
     def test_values(self):
         self.usage("status", "-f", words=["-f", "needs a value"])

@@ -27,7 +27,7 @@ static void do_break(struct lockworld *w, enum cn_code code, const char *outcome
 {
 	_cleanup_error_ struct cn_error err = {0};
 	struct cn_lock_scope scope = {.pool = "rbd", .ns = "", .image = "img"};
-	struct cn_break b = {&w->base, &w->clock.clock, &options, emit, w->answer ? confirm : NULL, w};
+	struct cn_break b = {&w->base, NULL, &w->clock.clock, &options, emit, w->answer ? confirm : NULL, w};
 
 	if (!options.fence_for_s)
 		options.fence_for_s = 30 * DAY;

@@ -49,7 +49,7 @@ static int discover(struct fixture *x, const char *names, bool with_pgs)
 	cn_inventory_release(&x->inv);
 	cn_error_release(&x->e);
 	cn_strv_split(&v, names, " ");
-	r = cn_inventory_discover(x->c, (const char *const *)v.v, v.n, with_pgs, &x->inv, &x->e);
+	r = cn_inventory_discover(x->c, NULL, (const char *const *)v.v, v.n, with_pgs, &x->inv, &x->e);
 	cn_strv_release(&v);
 	return r;
 }
@@ -112,12 +112,12 @@ static void test_bad_names(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		const char *name = bad[i];
 
-		assert_int_equal(cn_inventory_discover(x->c, &name, 1, false, &x->inv, &x->e), -EINVAL);
+		assert_int_equal(cn_inventory_discover(x->c, NULL, &name, 1, false, &x->inv, &x->e), -EINVAL);
 		assert_int_equal(x->e.code, CN_USAGE);
 	}
-	assert_int_equal(cn_inventory_discover(x->c, (const char *const[]){""}, 1, false, &x->inv, &x->e), -EINVAL);
+	assert_int_equal(cn_inventory_discover(x->c, NULL, (const char *const[]){""}, 1, false, &x->inv, &x->e), -EINVAL);
 	assert_int_equal(x->e.code, CN_USAGE);
-	assert_int_equal(cn_inventory_discover(x->c, NULL, 0, false, &x->inv, &x->e), -EINVAL);
+	assert_int_equal(cn_inventory_discover(x->c, NULL, NULL, 0, false, &x->inv, &x->e), -EINVAL);
 	assert_int_equal(fake_count(x->f, NULL), 0); /* not one question to the cluster */
 }
 
@@ -318,7 +318,7 @@ static void test_foreign_names(void **state)
 	assert_fails(x, "n\033[2J", CN_NOT_FOUND, "'n\\x1b[2J'", NULL);
 	world_hostname(&x->w, 4, name);
 	world_answers(&x->w, x->f);
-	assert_int_equal(cn_inventory_discover(x->c, &name, 1, false, &x->inv, &x->e), 0);
+	assert_int_equal(cn_inventory_discover(x->c, NULL, &name, 1, false, &x->inv, &x->e), 0);
 	assert_osds(&x->inv.nodes[0], "4m");
 }
 
@@ -367,11 +367,11 @@ static void test_daemon_look_ups_may_fail(void **state)
 
 	world_answers(&x->w, x->f);
 	fake_always(x->f, CN_MON, NULL, MDS, -EACCES, NULL, "access denied");
-	assert_int_equal(cn_inventory_discover(x->c, &name, 1, false, &x->inv, &x->e), 0);
+	assert_int_equal(cn_inventory_discover(x->c, NULL, &name, 1, false, &x->inv, &x->e), 0);
 	assert_osds(&x->inv.nodes[0], "0c 1c");
 	fake_always(x->f, CN_MON, NULL, MDS, -ETIMEDOUT, NULL, NULL);
 	cn_inventory_release(&x->inv);
-	assert_int_equal(cn_inventory_discover(x->c, &name, 1, false, &x->inv, &x->e), -ETIMEDOUT);
+	assert_int_equal(cn_inventory_discover(x->c, NULL, &name, 1, false, &x->inv, &x->e), -ETIMEDOUT);
 	assert_int_equal(x->e.code, CN_TIMEOUT);
 	assert_null(x->inv.nodes);
 }
@@ -394,11 +394,12 @@ static void test_look_ups(void **state)
 
 	fake_any_order(x->f, true);
 	world_script_maps(&x->w, x->f);
-	assert_int_equal(cn_inventory_discover(x->c, (const char *const[]){"127.0.1.1"}, 1, false, &x->inv, &x->e), 0);
+	assert_int_equal(cn_inventory_discover(x->c, NULL, (const char *const[]){"127.0.1.1"}, 1, false, &x->inv, &x->e), 0);
 	cn_inventory_release(&x->inv);
 
 	world_script_maps(&x->w, x->f);
-	assert_int_equal(cn_inventory_discover(x->c, (const char *const[]){"host:node1", "osd.8"}, 2, false, &x->inv, &x->e), 0);
+	assert_int_equal(
+		cn_inventory_discover(x->c, NULL, (const char *const[]){"host:node1", "osd.8"}, 2, false, &x->inv, &x->e), 0);
 	cn_inventory_release(&x->inv);
 
 	world_script_maps(&x->w, x->f);
@@ -407,7 +408,7 @@ static void test_look_ups(void **state)
 	world_script_pgs(&x->w, x->f, 8);
 	world_script_pgs(&x->w, x->f, 0);
 	world_script_pgs(&x->w, x->f, 1);
-	assert_int_equal(cn_inventory_discover(x->c, (const char *const[]){"node5", "node1"}, 2, true, &x->inv, &x->e), 0);
+	assert_int_equal(cn_inventory_discover(x->c, NULL, (const char *const[]){"node5", "node1"}, 2, true, &x->inv, &x->e), 0);
 }
 
 /* 1,000 OSDs have 2 MB of metadata: then only those of the bucket are asked for, one by one. */
@@ -425,7 +426,7 @@ static void test_large_cluster_asks_for_few(void **state)
 	fake_expect(x->f, CN_MON, NULL, "{\"prefix\":\"osd metadata\",\"id\":9,\"format\":\"json\"}", 0,
 		    "{\"id\":9,\"hostname\":\"node5\"}", NULL);
 	fake_expect(x->f, CN_MON, NULL, "{\"prefix\":\"osd metadata\",\"id\":10,\"format\":\"json\"}", -ENOENT, NULL, NULL);
-	assert_int_equal(cn_inventory_discover(x->c, (const char *const[]){"node5"}, 1, false, &x->inv, &x->e), 0);
+	assert_int_equal(cn_inventory_discover(x->c, NULL, (const char *const[]){"node5"}, 1, false, &x->inv, &x->e), 0);
 	assert_osds(&x->inv.nodes[0], "8cm 9cm 10c");
 }
 

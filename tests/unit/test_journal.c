@@ -30,7 +30,7 @@ static int setup(void **state)
 	x->c = fake_client(x->f, 1);
 	fake_store(x->f);
 	world_answers(&x->w, x->f);
-	assert_int_equal(cn_inventory_discover(x->c, &name, 1, true, &inv, &x->e), 0);
+	assert_int_equal(cn_inventory_discover(x->c, NULL, &name, 1, true, &inv, &x->e), 0);
 	cn_journal_init(&x->j, &inv, &inv.nodes[0], name, &x->clock.clock);
 	cn_inventory_release(&inv);
 	*state = x;

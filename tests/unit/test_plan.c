@@ -87,7 +87,7 @@ static void plan(struct fixture *x, const char *names)
 	fake_always(x->f, CN_MON, NULL, getmap, -EACCES, NULL, "access denied"); /* then the forecast is a bound */
 	cn_strv_split(&v, names, " ");
 	cn_plan_release(&x->plan);
-	if (cn_inventory_discover(x->c, (const char *const *)v.v, v.n, true, &inv, &x->e) < 0 ||
+	if (cn_inventory_discover(x->c, NULL, (const char *const *)v.v, v.n, true, &inv, &x->e) < 0 ||
 	    cn_plan_make(x->c, &inv, &x->accept, &options, &x->journals, &x->plan, &x->e) < 0)
 		fail_msg("%s", x->e.message);
 	cn_strv_release(&v);
@@ -424,7 +424,7 @@ static void test_no_answer(void **state)
 		const char *name = "node1";
 
 		plan(x, "node1");
-		assert_int_equal(cn_inventory_discover(x->c, &name, 1, true, &inv, &x->e), 0);
+		assert_int_equal(cn_inventory_discover(x->c, NULL, &name, 1, true, &inv, &x->e), 0);
 		cn_plan_release(&x->plan);
 		fake_fault(x->f, kinds[i], 0, 1, -ETIMEDOUT, false);
 		assert_int_equal(cn_plan_make(x->c, &inv, &x->accept, &options, &x->journals, &x->plan, &x->e), -ETIMEDOUT);

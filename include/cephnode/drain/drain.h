@@ -32,6 +32,7 @@ struct cn_guard; /* the child that puts flags back, see guard.h */
 
 struct cn_drain_context {
 	struct cn_cluster *cluster;
+	struct cn_kube *kube; /* NULL: no API is configured, or --no-kube */
 	struct cn_clock *clock;
 	struct cn_sink *sink;
 	const struct cn_drain_options *options;

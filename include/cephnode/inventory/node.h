@@ -2,11 +2,13 @@
 #pragma once
 /* From a NODE argument to the OSDs that live there, and how each was found. Reads only. */
 #include "cephnode/cluster/commands.h"
+#include "cephnode/kube/pods.h"
 
 enum cn_found_by {
 	CN_FOUND_ADDRESS = 1 << 0,  /* its address in the OSD map is the node's */
 	CN_FOUND_CRUSH = 1 << 1,    /* it stands under a CRUSH host of the node */
 	CN_FOUND_METADATA = 1 << 2, /* its daemon reported the node's host name */
+	CN_FOUND_KUBE = 1 << 3,     /* a pod on the node runs it */
 };
 
 struct cn_node_osd {
@@ -14,6 +16,7 @@ struct cn_node_osd {
 	uint32_t crush_weight; /* 16.16 */
 	char *device_class;    /* owned or NULL */
 	char *host;            /* CRUSH host bucket, owned; NULL when it stands outside any */
+	struct cn_pod *pod;    /* that it runs in, owned; NULL: none that is known */
 	unsigned found_by;     /* enum cn_found_by bits */
 	size_t pgs;            /* PGs that have it in up or acting; 0 for one that is down: it is in no set */
 	int64_t bytes;         /* bytes of its shards of these: num_bytes, or num_bytes / k in an erasure-coded pool */
@@ -21,6 +24,7 @@ struct cn_node_osd {
 
 struct cn_node {
 	char *name;              /* as it was asked for, without prefix; owned */
+	char *kube_node;         /* its Kubernetes name; NULL: it has none, or it is not known. Owned */
 	struct cn_strv hosts;    /* CRUSH host buckets of its OSDs */
 	struct cn_ip *addresses; /* public addresses of its OSDs, each once, and the address that was asked for */
 	size_t n_addresses;
@@ -47,8 +51,8 @@ json_t *cn_found_by_json(unsigned found_by);
  * in front say which is meant. Independent look-ups run side by side; metadata of all OSDs is asked for only where a name needs
  * it. with_pgs: also the PGs and bytes (from the manager). Errors: CN_USAGE (bad name), CN_NOT_FOUND, CN_REFUSED when a name is
  * ambiguous or an OSD is in two of the nodes: the hint lists the candidates. Blocks; changes nothing. */
-int cn_inventory_discover(struct cn_cluster *c, const char *const *names, size_t n, bool with_pgs, struct cn_inventory *ret,
-			  struct cn_error *err);
+int cn_inventory_discover(struct cn_cluster *c, struct cn_kube *kube, const char *const *names, size_t n, bool with_pgs,
+			  struct cn_inventory *ret, struct cn_error *err);
 void cn_inventory_release(struct cn_inventory *inv);
 
 /* The document of `discover -f json` (docs: the contract). New reference. */

@@ -18,6 +18,7 @@ struct cn_break_options {
 
 struct cn_break {
 	struct cn_cluster *cluster;
+	struct cn_kube *kube; /* NULL: no API */
 	struct cn_clock *clock;
 	const struct cn_break_options *options;
 	void (*emit)(void *arg, const json_t *event); /* docs/cephnode.1, JSON */

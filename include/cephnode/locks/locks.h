@@ -6,6 +6,7 @@
  */
 #include "cephnode/base/clock.h"
 #include "cephnode/cluster/fences.h"
+#include "cephnode/inventory/node.h"
 
 enum cn_lock_kind {
 	CN_LOCK_AUTO,     /* librbd's own, of the exclusive-lock feature */
@@ -97,7 +98,8 @@ struct cn_lock_node {
 };
 void cn_lock_node_release(struct cn_lock_node *n);
 /* What the name means to the inventory; a node that it does not know is no error. *ret_known: it does. */
-int cn_lock_node_find(struct cn_cluster *c, const char *name, struct cn_lock_node *ret, bool *ret_known, struct cn_error *err);
+int cn_lock_node_find(struct cn_cluster *c, struct cn_kube *kube, const char *name, struct cn_lock_node *ret, bool *ret_known,
+		      struct cn_error *err);
 
 /* Says for every locker which node it belongs to, and chooses the locks of one: those of its addresses, those that carry its
  * name, and those of the addresses that the latter have. node NULL: all. Makes list->locks. */
