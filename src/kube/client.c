@@ -54,9 +54,17 @@ int cn_kube_open(const struct cn_kube_options *o, struct cn_clock *clock, struct
 		return r;
 	k = cn_calloc(1, sizeof(*k));
 	k->config = config;
-	k->options =
-		(struct cn_kube_options){o->off,           copy(o->kubeconfig), copy(o->context), copy(o->ns), copy(o->selector),
-					 copy(o->flavour), copy(o->host_from)};
+	k->config.http.timeout_ms = o->timeout_ms;
+	k->options = (struct cn_kube_options){
+		.off = o->off,
+		.kubeconfig = copy(o->kubeconfig),
+		.context = copy(o->context),
+		.ns = copy(o->ns),
+		.selector = copy(o->selector),
+		.flavour = copy(o->flavour),
+		.host_from = copy(o->host_from),
+		.timeout_ms = o->timeout_ms,
+	};
 	k->clock = clock;
 	k->credential = cn_kube_credential_new(&k->config, clock);
 	pthread_mutex_init(&k->lock, NULL);
@@ -315,6 +323,8 @@ static int read_page(const char *path, const struct cn_http_response *a, struct 
 	const char *next;
 	int r;
 
+	if (a->body[strspn(a->body, " \t\r\n")] != '{') /* an array would be walked as well */
+		return cn_error_set(err, CN_FAILED, EBADMSG, "the Kubernetes API: GET %s: reply is no list", path);
 	r = cn_json_each(a->body, a->len, "items", on_item, p, &rest, err);
 	items = r == 0 ? json_object_get(rest, "items") : NULL;
 	if (r == 0 && !json_is_array(items) && !json_is_null(items)) /* null: an empty list of older servers */

@@ -34,7 +34,7 @@ What goes wrong
     api.expire = 2                               # the next 2 continue tokens that come back have expired (410)
     api.on("GET", r"/pods", Answer(503, "busy", {"Retry-After": "1"}), times=3)   # before all else; a function gets the Request
     api.on("GET", r"/pods", recorded("k8s-1.34.9", "auth-403-noperm"))
-    Answer(chop=100)   resets after 100 bytes of the body;  Answer(hang=True)  accepts and says nothing
+    Answer(chop=100)   resets after 100 bytes of the body, chop=-1 before anything;  Answer(hang=True)  accepts and says nothing
     api.down() / api.up()                        # connection refused, and back on the same port with the same state
 """
 import base64
@@ -213,6 +213,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         api, body = self.server.api, a.body
         if a.hang:
             api.stopping.wait(60)
+        if a.hang or a.chop == -1:
             return self.reset()
         if a.gzipped or (api.gzip and len(body) > 1024 and "gzip" in self.headers.get("Accept-Encoding", "")):
             body = gzip.compress(body, 1)

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One operation of the Kubernetes client, its outcome as one line of JSON: for contract_test.py.
+ * One operation of the Kubernetes client, its outcome as one line of JSON: for client_test.py and credentials_test.py.
  *
- * kubeprobe [--kubeconfig FILE] [--context NAME] [--clock still] OPERATION...
+ * kubeprobe [--kubeconfig FILE] [--context NAME] [--clock still] [--timeout MS] OPERATION...
  *   config                           what cn_kube_config_load() finds; of secrets only whether they are there
  *   get|once METHOD PATH [BODY]      cn_kube_request() with CN_KUBE_REPEAT or CN_KUBE_ONCE
  *   list PATH [QUERY]                cn_kube_list(): names, and how often it began again
  *   lists N PATH                     N lists side by side
- *   gets PATH FILE                   one GET for each line read from FILE (a FIFO), which says by how many seconds the clock goes
- * on first
+ *   batch                            the above, one a line of stdin as a JSON array of strings, and ["advance", SECONDS]
  * --clock still: waits do not wait, and time stands still but for them.
  */
 #include <errno.h>
@@ -183,25 +182,9 @@ static void do_lists(struct probe *p, char **a)
 	free(m.out);
 }
 
-static void do_gets(struct probe *p, char **a)
+static void do_advance(struct probe *p _unused_, char **a)
 {
-	json_t *all = json_array();
-	FILE *f = fopen(a[1], "r");
-	long long seconds;
-
-	while (f && fscanf(f, "%lld", &seconds) == 1) {
-		_cleanup_(cn_kube_status_release) struct cn_kube_status s = {};
-		_cleanup_error_ struct cn_error err = {};
-		json_t *one = json_object();
-
-		moved_ms += seconds * 1000;
-		tell(one, cn_kube_request(p->kube, CN_KUBE_REPEAT, "GET", a[0], NULL, NULL, NULL, &s, &err), &err);
-		tell_status(one, &s);
-		json_array_append_new(all, one);
-	}
-	if (f)
-		fclose(f);
-	json_object_set_new(p->out, "gets", all);
+	moved_ms += atoll(a[0]) * 1000;
 }
 
 static const struct {
@@ -210,7 +193,7 @@ static const struct {
 	void (*run)(struct probe *p, char **a);
 } operations[] = {
 	{"config", 0, do_config}, {"get", 2, do_repeat},  {"once", 2, do_once},
-	{"list", 1, do_list},     {"lists", 2, do_lists}, {"gets", 2, do_gets},
+	{"list", 1, do_list},     {"lists", 2, do_lists}, {"advance", 1, do_advance},
 };
 
 static void log_line(enum cn_log_level level _unused_, const char *text)
@@ -218,33 +201,64 @@ static void log_line(enum cn_log_level level _unused_, const char *text)
 	fprintf(stderr, "%s\n", text);
 }
 
+static void print(struct probe *p)
+{
+	char *text;
+
+	json_object_set_new(p->out, "requests", json_integer(cn_http_count()));
+	json_object_set_new(p->out, "waited_ms", json_integer(waited_ms));
+	waited_ms = 0;
+	text = cn_json_dump(p->out);
+	puts(text);
+	fflush(stdout);
+	free(text);
+	json_object_clear(p->out);
+}
+
 static int run(struct probe *p, int argc, char **argv)
 {
 	_cleanup_error_ struct cn_error err = {};
-	int r;
+	int r = 1;
 
 	for (size_t i = 0; i < ARRAY_SIZE(operations); i++) {
 		if (argc < 1 || strcmp(argv[0], operations[i].name) != 0 || argc - 1 < operations[i].needs)
 			continue;
-		if (operations[i].needs) {
+		if (operations[i].needs && !p->kube)
 			r = cn_kube_open(&p->options, p->clock, &p->kube, &err);
-			if (r != 1) {
-				tell(p->out, r, &err);
-				json_object_set_new(p->out, "found", json_false());
-				return 0;
-			}
+		if (r == 1) {
+			operations[i].run(p, argv + 1);
+		} else {
+			tell(p->out, r, &err);
+			json_object_set_new(p->out, "found", json_false());
 		}
-		operations[i].run(p, argv + 1);
+		print(p);
 		return 0;
 	}
 	fprintf(stderr, "kubeprobe: unknown operation\n");
 	return 2;
 }
 
+static int batch(struct probe *p)
+{
+	_cleanup_free_ char *line = NULL;
+	size_t cap = 0;
+	int r = 0;
+
+	while (r == 0 && getline(&line, &cap, stdin) > 0) {
+		_cleanup_json_ json_t *words = json_loads(line, 0, NULL);
+		char *argv[8] = {};
+		int argc = 0;
+
+		while (argc < 7 && (argv[argc] = (char *)(uintptr_t)json_string_value(json_array_get(words, (size_t)argc))))
+			argc++;
+		r = run(p, argc, argv);
+	}
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	struct probe p = {.clock = cn_clock_system(), .out = json_object()};
-	char *text;
 	int i, r;
 
 	cn_interrupt_init();
@@ -254,17 +268,14 @@ int main(int argc, char **argv)
 			p.options.kubeconfig = argv[i + 1];
 		else if (strcmp(argv[i], "--context") == 0)
 			p.options.context = argv[i + 1];
+		else if (strcmp(argv[i], "--timeout") == 0)
+			p.options.timeout_ms = atoi(argv[i + 1]);
 		else if (strcmp(argv[i], "--clock") == 0)
 			stands = strcmp(argv[i + 1], "still") == 0;
 	}
 	if (stands)
 		p.clock = &fake;
-	r = run(&p, argc - i, argv + i);
-	json_object_set_new(p.out, "requests", json_integer(cn_http_count()));
-	json_object_set_new(p.out, "waited_ms", json_integer(waited_ms));
-	text = cn_json_dump(p.out);
-	puts(text);
-	free(text);
+	r = i < argc && strcmp(argv[i], "batch") == 0 ? batch(&p) : run(&p, argc - i, argv + i);
 	json_decref(p.out);
 	cn_kube_free(p.kube);
 	return r;

@@ -39,6 +39,7 @@ struct cn_kube_options {
 	const char *selector;   /* label selector of the OSD pods; NULL: the flavour's */
 	const char *flavour;    /* "ceph-docker", "helm", "rook"; NULL: found out */
 	const char *host_from;  /* "pod-name", "label:KEY", "node-name"; NULL: the flavour's */
+	int64_t timeout_ms;     /* of one exchange; 0: 30 s */
 };
 
 /* Whether any of the options (but `off`) was given: then an API that is not there is an error. */
