@@ -236,12 +236,12 @@ static int converse(struct cn_kube *k, struct call *c, struct cn_http_response *
 /* --- requests --- */
 
 /* What is no answer at all: an API that is away may come back, and a drain goes on then. */
-static int unreachable(const struct cn_kube *k, struct cn_error *err)
+static int unreachable(struct cn_error *err)
 {
-	if (err && err->code == CN_FAILED && err->errnum != EPROTO && err->errnum != EKEYREJECTED && err->errnum != EMSGSIZE)
+	int e = err->errnum;
+
+	if (e == ECONNREFUSED || e == EHOSTUNREACH || e == ETIMEDOUT || e == ECONNRESET)
 		err->code = CN_TIMEOUT;
-	if (err && err->errnum == EKEYREJECTED && k->config.http.ca == NULL)
-		cn_error_hint(err, "%s names no certificate authority", k->config.source);
 	return cn_error_wrap(err, "the Kubernetes API");
 }
 
@@ -257,7 +257,7 @@ static int request(struct cn_kube *k, struct call *c, struct cn_http_response *r
 	if (r == -EINTR || (r < 0 && e.code == CN_USAGE))
 		r = -e.errnum;
 	else if (r < 0)
-		r = unreachable(k, &e);
+		r = unreachable(&e);
 	else
 		r = cn_kube_refusal(&k->config, c->method, c->path, ret, ret_status, &e);
 	cn_error_move(err, &e);
