@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cephnode/base/log.h"
 #include "cephnode/output/views.h"
 #include "cli/cli.h"
 
@@ -13,6 +14,9 @@ int cn_cmd_discover(struct cn_session *s, struct cn_error *err)
 	r = cn_inventory_discover(s->cluster, s->drain.kube, s->settings->args, s->settings->n_args, true, &inventory, err);
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < inventory.n_nodes; i++)
+		for (size_t k = 0; k < inventory.nodes[i].notes.n; k++)
+			cn_note("%s", inventory.nodes[i].notes.v[k]);
 	doc = cn_inventory_json(&inventory);
 	if (s->settings->format == CN_FORMAT_JSON) {
 		(void)cn_out_json(doc);

@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cephnode/base/log.h"
+
 #define PASSING_MS                                                                                                               \
 	15000 /* PGs that peer, as behind another drain's begin, need statistics of two rounds to be seen active again */
 
@@ -108,6 +110,8 @@ static int sort_fresh(struct cn_run *run, const char *name, struct cn_intake *in
 
 	if (r < 0)
 		return err->code == CN_NOT_FOUND ? sort_absent(run, name, in, err) : r;
+	for (size_t i = 0; i < inv.nodes[0].notes.n; i++)
+		cn_note("%s", inv.nodes[0].notes.v[i]);
 	r = match_by_osds(run, &inv, &inv.nodes[0], &j, err);
 	if (r == 0 && j)
 		return resume(run, j, in, err);

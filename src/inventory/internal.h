@@ -8,6 +8,7 @@ enum cn_spec_kind {
 	CN_SPEC_HOST, /* the same, with "host:" in front: the bucket, where there is one */
 	CN_SPEC_IP,
 	CN_SPEC_OSD,
+	CN_SPEC_KUBE, /* a Kubernetes node name */
 };
 
 struct cn_spec {
@@ -44,12 +45,47 @@ void cn_facts_osds_below(const struct cn_facts *f, const struct cn_bucket *b, st
 /* The OSDs of one node. */
 struct cn_found {
 	struct cn_ids all;
-	struct cn_ids address, crush, metadata; /* by which way each was found; in none: it was named itself */
+	struct cn_ids address, crush, metadata, kube; /* by which way each was found; in none: it was named itself */
+	const struct cn_pod **pods;                   /* live OSD pods on the node, or of its OSDs; borrowed */
+	size_t n_pods;
+	const char *kube_node; /* borrowed from one of them; NULL: it has none, or they are on several */
+	struct cn_strv notes;  /* for the user */
 };
 
-/* Errors: CN_NOT_FOUND; CN_REFUSED when the name is ambiguous, with the candidates as hint. */
+/* What the monitors say. Errors: CN_NOT_FOUND; CN_REFUSED when the name is ambiguous, with the candidates as hint. */
 int cn_resolve(const struct cn_facts *f, const struct cn_spec *spec, struct cn_found *ret, struct cn_error *err);
 void cn_found_release(struct cn_found *f);
+void cn_ids_add_all(struct cn_ids *to, const struct cn_ids *from);
+
+/* --- where pods are --- */
+
+/* The pod may run an OSD: it is live, bound, and not there to prepare disks. */
+bool cn_pod_counts(const struct cn_pod *p);
+/* The pod is on the node that is meant: by its address or by its Kubernetes name. */
+bool cn_pod_is_on(const struct cn_pod *p, const struct cn_spec *node);
+/* The CRUSH host that the pod names, if there is one. */
+const struct cn_bucket *cn_pod_bucket(const struct cn_facts *f, const struct cn_pod *p);
+/* One of the OSD's addresses is one of the pod's. */
+bool cn_pod_has_address(const struct cn_pod *p, const struct cn_osd *o);
+/* The pod runs the OSD, as far as the pods tell: by its label, else by the CRUSH host that it names (where several pods share
+ * one, and one of them has the OSD's address, by that), else by its address. */
+bool cn_pod_claims(const struct cn_facts *f, const struct cn_pods *pods, const struct cn_pod *p, int osd);
+/* "ceph/osd-x on worker-1" for each counting pod that claims one of the OSDs. */
+void cn_pods_claiming(const struct cn_facts *f, const struct cn_pods *pods, const struct cn_ids *osds, struct cn_strv *ret);
+/* The Kubernetes node that an OSD is on, borrowed; NULL: no pod claims it. -ENOTUNIQ: pods on several nodes do, and its address
+ * does not tell. */
+int cn_pods_locate(const struct cn_facts *f, const struct cn_pods *pods, int osd, const char **ret);
+/* Which of the node's pods an OSD runs in, borrowed; NULL: it cannot be told. */
+const struct cn_pod *cn_pod_of_osd(const struct cn_facts *f, const struct cn_pods *pods, const struct cn_found *found, int osd);
+
+/* What the pods say about a node: fills kube, crush, address, pods and notes of found; all of them empty where no pod is on it.
+ * CN_REFUSED where the pods contradict themselves or the maps. */
+int cn_pods_resolve(const struct cn_facts *f, const struct cn_pods *pods, const struct cn_spec *spec, struct cn_found *found,
+		    struct cn_error *err);
+
+/* The monitors' answer and that of the pods, held against each other. pods NULL: the monitors alone. Errors as cn_resolve(). */
+int cn_agree(const struct cn_facts *f, const struct cn_pods *pods, const struct cn_spec *spec, struct cn_found *ret,
+	     struct cn_error *err);
 
 /* The daemons that are no OSDs, as Ceph prints them; NULL where the look-up failed. */
 struct cn_daemons {

@@ -7,7 +7,10 @@ json_t *cn_found_by_json(unsigned found_by)
 	static const struct {
 		enum cn_found_by bit;
 		const char *name;
-	} ways[] = {{CN_FOUND_ADDRESS, "address"}, {CN_FOUND_CRUSH, "crush"}, {CN_FOUND_METADATA, "metadata"}};
+	} ways[] = {{CN_FOUND_ADDRESS, "address"},
+		    {CN_FOUND_CRUSH, "crush"},
+		    {CN_FOUND_METADATA, "metadata"},
+		    {CN_FOUND_KUBE, "kubernetes"}};
 	json_t *a = json_array();
 
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
@@ -39,7 +42,7 @@ static json_t *osd_json(const struct cn_node_osd *o, bool with_pgs)
 	json_object_set_new(j, "pgs", with_pgs ? json_integer((json_int_t)o->pgs) : json_null());
 	json_object_set_new(j, "bytes", with_pgs ? json_integer(o->bytes) : json_null());
 	json_object_set_new(j, "found_by", cn_found_by_json(o->found_by));
-	json_object_set_new(j, "pod", json_null());
+	json_object_set_new(j, "pod", o->pod ? json_sprintf("%s/%s", o->pod->ns, o->pod->name) : json_null());
 	return j;
 }
 
@@ -52,6 +55,7 @@ static json_t *node_json(const struct cn_node *node, bool with_pgs)
 	for (size_t i = 0; i < node->n_osds; i++)
 		json_array_append_new(osds, osd_json(&node->osds[i], with_pgs));
 	json_object_set_new(j, "node", cn_json_string(node->name));
+	json_object_set_new(j, "kube_node", cn_json_string(node->kube_node));
 	json_object_set_new(j, "hosts", cn_json_strv(&node->hosts));
 	json_object_set_new(j, "addresses", addresses);
 	json_object_set_new(j, "other_daemons", cn_json_strv(&node->daemons));

@@ -14,7 +14,15 @@ static void release_node(struct cn_node *node)
 	for (size_t i = 0; i < node->n_osds; i++) {
 		free(node->osds[i].device_class);
 		free(node->osds[i].host);
+		if (node->osds[i].pod)
+			cn_pod_release(node->osds[i].pod);
+		free(node->osds[i].pod);
 	}
+	for (size_t i = 0; i < node->n_pods; i++)
+		cn_pod_release(&node->pods[i]);
+	free(node->pods);
+	free(node->kube_node);
+	cn_strv_release(&node->notes);
 	free(node->osds);
 	free(node->name);
 	free(node->addresses);
@@ -34,8 +42,10 @@ static void add_address(struct cn_node *node, const struct cn_ip *ip)
 	node->addresses[node->n_addresses++] = *ip;
 }
 
-static void add_osd(const struct cn_facts *f, const struct cn_found *found, int id, struct cn_node *node)
+static void add_osd(const struct cn_facts *f, const struct cn_pods *pods, const struct cn_found *found, int id,
+		    struct cn_node *node)
 {
+	const struct cn_pod *pod = pods ? cn_pod_of_osd(f, pods, found, id) : NULL;
 	struct cn_node_osd *o = &node->osds[node->n_osds++];
 	const struct cn_bucket *host = cn_crush_host(f->crush, id);
 	const char *class = cn_crush_class(f->crush, id);
@@ -44,26 +54,42 @@ static void add_osd(const struct cn_facts *f, const struct cn_found *found, int 
 	o->crush_weight = cn_crush_weight(f->crush, id, NULL);
 	o->device_class = class ? cn_strdup(class) : NULL;
 	o->host = host ? cn_strdup(host->name) : NULL;
-	o->found_by = (cn_ids_has(&found->address, id) ? CN_FOUND_ADDRESS : 0) |
-		      (cn_ids_has(&found->crush, id) ? CN_FOUND_CRUSH : 0) |
-		      (cn_ids_has(&found->metadata, id) ? CN_FOUND_METADATA : 0);
+	o->found_by =
+		(cn_ids_has(&found->address, id) ? CN_FOUND_ADDRESS : 0) | (cn_ids_has(&found->crush, id) ? CN_FOUND_CRUSH : 0) |
+		(cn_ids_has(&found->metadata, id) ? CN_FOUND_METADATA : 0) | (cn_ids_has(&found->kube, id) ? CN_FOUND_KUBE : 0);
+	if (pod) {
+		o->pod = cn_calloc(1, sizeof(*o->pod));
+		cn_pod_copy(pod, o->pod);
+	}
 	if (host && !cn_strv_has(&node->hosts, host->name))
 		cn_strv_add(&node->hosts, host->name);
 	add_address(node, &o->osd.address);
 }
 
-static int make_node(const struct cn_facts *f, const struct cn_spec *spec, struct cn_node *node, struct cn_error *err)
+static void add_pods(const struct cn_found *found, struct cn_node *node)
+{
+	node->kube_node = found->kube_node ? cn_strdup(found->kube_node) : NULL;
+	node->pods = cn_calloc(found->n_pods, sizeof(*node->pods));
+	for (; node->n_pods < found->n_pods; node->n_pods++)
+		cn_pod_copy(found->pods[node->n_pods], &node->pods[node->n_pods]);
+	for (size_t i = 0; i < found->notes.n; i++)
+		cn_strv_add(&node->notes, found->notes.v[i]);
+}
+
+static int make_node(const struct cn_facts *f, const struct cn_pods *pods, const struct cn_spec *spec, struct cn_node *node,
+		     struct cn_error *err)
 {
 	struct cn_found found = {};
 	int r;
 
 	node->name = cn_strdup(spec->name);
-	r = cn_resolve(f, spec, &found, err);
+	r = cn_agree(f, pods, spec, &found, err);
 	if (r < 0)
 		return r;
 	node->osds = cn_calloc(found.all.n, sizeof(*node->osds));
 	for (size_t i = 0; i < found.all.n; i++)
-		add_osd(f, &found, found.all.v[i], node);
+		add_osd(f, pods, &found, found.all.v[i], node);
+	add_pods(&found, node);
 	if (spec->kind == CN_SPEC_IP)
 		add_address(node, &spec->ip);
 	cn_strv_sort(&node->hosts);
@@ -117,23 +143,78 @@ struct discovery {
 	int r[2];
 };
 
+/* What both sides say, asked at the same time. */
+struct answers {
+	const struct discovery *d;
+	struct cn_facts facts;
+	struct cn_pods pods;
+	struct cn_error err[2];
+	int r[2];
+};
+
+/* An API that is configured and does not answer is never passed over: a node that is half known is how data are lost. */
+static int get_pods(const struct discovery *d, struct cn_pods *ret, struct cn_error *err)
+{
+	const char *hint = "--no-kube goes without Kubernetes";
+	int r = cn_pods_list(d->kube, ret, err);
+
+	if (r == 0 || err->code == CN_REFUSED || err->code == CN_INTERRUPTED)
+		return r;
+	cn_error_wrap(err, "cannot ask Kubernetes");
+	if (err->code == CN_TIMEOUT)
+		err->code = CN_FAILED;
+	if (err->hint) {
+		char *both = cn_asprintf("%s; %s", err->hint, hint);
+
+		free(err->hint);
+		err->hint = both;
+	}
+	cn_error_hint(err, "%s", hint);
+	return r;
+}
+
+static void ask(void *arg, size_t i)
+{
+	struct answers *a = arg;
+	const struct discovery *d = a->d;
+
+	if (i == 1) {
+		a->r[1] = get_pods(d, &a->pods, &a->err[1]);
+		return;
+	}
+	a->r[0] = cn_facts_get(d->c, d->inv, d->specs, d->n, &a->facts, &a->err[0]);
+	if (a->r[0] == 0)
+		a->r[0] = cn_facts_hostnames(d->c, &a->facts, d->specs, d->n, &a->err[0]);
+}
+
+static int ask_both(struct answers *a, struct cn_error *err)
+{
+	int failed;
+
+	cn_parallel(a->d->kube ? 2 : 1, 2, ask, a);
+	failed = a->r[0] < 0 ? 0 : a->r[1] < 0 ? 1 : -1;
+	if (failed >= 0)
+		cn_error_move(err, &a->err[failed]);
+	for (size_t i = 0; i < 2; i++)
+		cn_error_release(&a->err[i]);
+	return failed >= 0 ? a->r[failed] : 0;
+}
+
 static int make_nodes(struct discovery *d, struct cn_error *err)
 {
 	struct cn_inventory *inv = d->inv;
-	struct cn_facts facts = {};
-	int r;
+	struct answers a = {.d = d};
+	int r = ask_both(&a, err);
 
-	r = cn_facts_get(d->c, inv, d->specs, d->n, &facts, err);
-	if (r == 0)
-		r = cn_facts_hostnames(d->c, &facts, d->specs, d->n, err);
 	inv->nodes = cn_calloc(d->n, sizeof(*inv->nodes));
 	for (size_t i = 0; r == 0 && i < d->n; i++) {
 		inv->n_nodes = i + 1;
-		r = make_node(&facts, &d->specs[i], &inv->nodes[i], err);
+		r = make_node(&a.facts, d->kube ? &a.pods : NULL, &d->specs[i], &inv->nodes[i], err);
 		for (size_t j = 0; r == 0 && j < i; j++)
 			r = check_disjoint(&inv->nodes[j], &inv->nodes[i], err);
 	}
-	cn_facts_release(&facts);
+	cn_facts_release(&a.facts);
+	cn_pods_release(&a.pods);
 	if (r == 0 && cn_interrupted())
 		r = cn_error_interrupted(err);
 	if (r == 0 && d->with_pgs)
@@ -185,6 +266,17 @@ static int discover(struct discovery *d, struct cn_error *err)
 	return failed >= 0 ? d->r[failed] : 0;
 }
 
+static int parse(const char *name, bool kube, struct cn_spec *ret, struct cn_error *err)
+{
+	int r = cn_spec_parse(name, ret, err);
+
+	if (r < 0 || kube || ret->kind != CN_SPEC_KUBE)
+		return r;
+	cn_error_set(err, CN_USAGE, EINVAL, "node 'kube:%s': no Kubernetes API is configured", ret->name);
+	cn_error_hint(err, "give --kubeconfig FILE, set KUBECONFIG, or name the node by its address, its CRUSH host or osd.N");
+	return -EINVAL;
+}
+
 int cn_inventory_discover(struct cn_cluster *c, struct cn_kube *kube, const char *const *names, size_t n, bool with_pgs,
 			  struct cn_inventory *ret, struct cn_error *err)
 {
@@ -193,7 +285,7 @@ int cn_inventory_discover(struct cn_cluster *c, struct cn_kube *kube, const char
 	int r = n ? 0 : cn_error_set(err, CN_USAGE, EINVAL, "no node was named");
 
 	for (size_t i = 0; r == 0 && i < n; i++)
-		r = cn_spec_parse(names[i], &specs[i], err);
+		r = parse(names[i], kube != NULL, &specs[i], err);
 	if (r == 0)
 		r = discover(&(struct discovery){.c = c, .kube = kube, .specs = specs, .n = n, .with_pgs = with_pgs, .inv = &inv},
 			     err);

@@ -17,7 +17,7 @@ static char *osds(const struct cn_ids *l)
 	return cn_ids_format(l, "osd.", ", ");
 }
 
-static void add_all(struct cn_ids *to, const struct cn_ids *from)
+void cn_ids_add_all(struct cn_ids *to, const struct cn_ids *from)
 {
 	for (size_t i = 0; i < from->n; i++)
 		cn_ids_add(to, from->v[i]);
@@ -224,7 +224,7 @@ static void add_silent_neighbours(const struct cn_facts *f, struct cn_found *fou
 				ours = false;
 		}
 		if (ours)
-			add_all(&found->crush, &silent);
+			cn_ids_add_all(&found->crush, &silent);
 		cn_ids_release(&below);
 		cn_ids_release(&silent);
 	}
@@ -281,6 +281,8 @@ int cn_resolve(const struct cn_facts *f, const struct cn_spec *spec, struct cn_f
 	case CN_SPEC_IP:
 		r = by_address(f, spec, &found, err);
 		break;
+	case CN_SPEC_KUBE:
+		break;
 	default:
 		r = by_name(f, spec, &found, err);
 	}
@@ -288,9 +290,9 @@ int cn_resolve(const struct cn_facts *f, const struct cn_spec *spec, struct cn_f
 		cn_found_release(&found);
 		return r;
 	}
-	add_all(&found.all, &found.address);
-	add_all(&found.all, &found.crush);
-	add_all(&found.all, &found.metadata);
+	cn_ids_add_all(&found.all, &found.address);
+	cn_ids_add_all(&found.all, &found.crush);
+	cn_ids_add_all(&found.all, &found.metadata);
 	*ret = found;
 	return 0;
 }
@@ -301,5 +303,8 @@ void cn_found_release(struct cn_found *f)
 	cn_ids_release(&f->address);
 	cn_ids_release(&f->crush);
 	cn_ids_release(&f->metadata);
+	cn_ids_release(&f->kube);
+	free(f->pods);
+	cn_strv_release(&f->notes);
 	*f = (struct cn_found){};
 }

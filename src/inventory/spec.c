@@ -7,7 +7,9 @@
 #include "inventory/internal.h"
 
 #define WHAT_A_NODE_IS                                                                                                           \
-	"a NODE is an IP address, a CRUSH host bucket, a host name or osd.N; ip:, host: or osd: in front say which is meant"
+	"a NODE is an IP address, a CRUSH host bucket, a host name, a Kubernetes node name or osd.N; ip:, host:, kube: or osd: " \
+	"in "                                                                                                                    \
+	"front say which is meant"
 
 static const char *after(const char *s, const char *prefix)
 {
@@ -53,8 +55,10 @@ static int parse_prefixed(const char *arg, struct cn_spec *s, struct cn_error *e
 		s->kind = CN_SPEC_HOST;
 		if (!*rest)
 			return usage(err, arg, "no name");
-	} else if (after(arg, "kube:")) {
-		return usage(err, arg, "Kubernetes nodes are not supported yet");
+	} else if ((rest = after(arg, "kube:"))) {
+		s->kind = CN_SPEC_KUBE;
+		if (!*rest)
+			return usage(err, arg, "no name");
 	} else {
 		return 0;
 	}

@@ -39,6 +39,7 @@ static const struct cn_column discover_columns[] = {
 	{"DATA", "bytes", CN_COLUMN_BYTES},
 	{"FOUND BY", "found_by", CN_COLUMN_LIST, CN_COLUMN_CUT, 80},
 	{"POD", "pod", CN_COLUMN_TEXT, CN_COLUMN_VERBOSE},
+	{"KUBE NODE", "kube_node", CN_COLUMN_TEXT, CN_COLUMN_VERBOSE},
 	{"UUID", "uuid", CN_COLUMN_TEXT, CN_COLUMN_VERBOSE},
 };
 
@@ -54,6 +55,7 @@ static json_t *discover_rows(const json_t *doc)
 			json_t *row = json_copy((json_t *)osd);
 
 			json_object_set(row, "node", json_object_get(node, "node"));
+			json_object_set(row, "kube_node", json_object_get(node, "kube_node"));
 			json_array_append_new(rows, row);
 		}
 	}
@@ -77,12 +79,31 @@ static void append_daemons(char **text, const json_t *node)
 	cn_append_owned(text, cn_asprintf("\n%s also runs %s\n", name, safe));
 }
 
+/* Where there are pods their columns are always shown. */
+static void show_pods(struct cn_column *columns, size_t n, const json_t *rows)
+{
+	const json_t *row;
+	bool any = false;
+	size_t i;
+
+	json_array_foreach (rows, i, row)
+		any = any || cn_json_str(row, "pod", NULL) || cn_json_str(row, "kube_node", NULL);
+	for (i = 0; any && i < n; i++)
+		if (strcmp(columns[i].head, "POD") == 0 || strcmp(columns[i].head, "KUBE NODE") == 0)
+			columns[i].flags = CN_COLUMN_CUT;
+}
+
 char *cn_view_discover(const json_t *doc, const struct cn_table_style *style)
 {
 	_cleanup_json_ json_t *rows = discover_rows(doc);
-	char *text = cn_table_render(discover_columns, ARRAY_SIZE(discover_columns), rows, style);
+	struct cn_column columns[ARRAY_SIZE(discover_columns)];
 	const json_t *node;
+	char *text;
 	size_t i;
+
+	memcpy(columns, discover_columns, sizeof(columns));
+	show_pods(columns, ARRAY_SIZE(columns), rows);
+	text = cn_table_render(columns, ARRAY_SIZE(columns), rows, style);
 
 	json_array_foreach (cn_json_arr(doc, "nodes"), i, node)
 		append_daemons(&text, node);

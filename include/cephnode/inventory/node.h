@@ -30,6 +30,10 @@ struct cn_node {
 	size_t n_addresses;
 	struct cn_node_osd *osds; /* by id */
 	size_t n_osds;
+	struct cn_pod *pods; /* live OSD pods on the node; of an OSD that shares address and CRUSH host with others it may not be
+			      * known which of them it runs in */
+	size_t n_pods;
+	struct cn_strv notes;   /* for the user: pods that do not count, and why */
 	struct cn_strv daemons; /* "mon.a", "mgr.x", "mds.b" that run on the same address or host */
 	bool any_down;          /* one of its OSDs is down: up and acting sets do not name it, whatever it still holds */
 	struct cn_pgs pgs;      /* every PG that has one of the OSDs, sorted; empty unless asked for. With any_down also every PG
@@ -44,11 +48,14 @@ struct cn_inventory {
 	bool with_pgs; /* PGs and bytes were asked for */
 };
 
-/* "address", "crush", "metadata": the names of the bits, in this order, as the contract spells them. New reference. */
+/* "address", "crush", "metadata", "kubernetes": the names of the bits, in this order, as the contract spells them. New reference.
+ */
 json_t *cn_found_by_json(unsigned found_by);
 
-/* Finds the nodes. A name is an IP address, a CRUSH host bucket, a host name from OSD metadata, or osd.N; "ip:", "host:", "osd:"
- * in front say which is meant. Independent look-ups run side by side; metadata of all OSDs is asked for only where a name needs
+/* Finds the nodes. A name is an IP address, a CRUSH host bucket, a host name from OSD metadata, a Kubernetes node name, or osd.N;
+ * "ip:", "host:", "kube:", "osd:" in front say which is meant. kube (NULL: the monitors alone decide) is asked for the OSD pods,
+ * and what they say held against the monitors: where both know something they must agree, else CN_REFUSED; an API that does not
+ * answer is CN_FAILED. Independent look-ups run side by side; metadata of all OSDs is asked for only where a name needs
  * it. with_pgs: also the PGs and bytes (from the manager). Errors: CN_USAGE (bad name), CN_NOT_FOUND, CN_REFUSED when a name is
  * ambiguous or an OSD is in two of the nodes: the hint lists the candidates. Blocks; changes nothing. */
 int cn_inventory_discover(struct cn_cluster *c, struct cn_kube *kube, const char *const *names, size_t n, bool with_pgs,

@@ -15,13 +15,13 @@ const char *cn_flavour_name(enum cn_kube_flavour f); /* "ceph-docker", "helm", "
 
 enum cn_pod_role { CN_POD_OSD, CN_POD_PREPARE, CN_POD_ACTIVATE };
 
-enum cn_pod_state { /* what a person would call it; only the first three may hold a running OSD */
+enum cn_pod_state { /* what a person would call it; only the first four may hold a running OSD */
 		    CN_POD_RUNNING,
-		    CN_POD_CRASHING,    /* a container of it waits in CrashLoopBackOff or a like state */
+		    CN_POD_CRASHING,    /* a container of it, also one that comes first, waits in CrashLoopBackOff or the like */
 		    CN_POD_TERMINATING, /* deletionTimestamp is set: it stays until its kubelet confirms, on a dead node for ever
 					 */
-		    CN_POD_PENDING,
 		    CN_POD_UNKNOWN,
+		    CN_POD_PENDING,
 		    CN_POD_COMPLETED,
 		    CN_POD_EVICTED,
 		    CN_POD_FAILED,
@@ -29,7 +29,7 @@ enum cn_pod_state { /* what a person would call it; only the first three may hol
 const char *cn_pod_state_name(enum cn_pod_state s); /* "running", "crash-looping", "terminating", ... */
 static inline bool cn_pod_is_live(enum cn_pod_state s)
 {
-	return s <= CN_POD_TERMINATING;
+	return s <= CN_POD_UNKNOWN;
 }
 
 struct cn_pod {
@@ -63,4 +63,5 @@ void cn_pods_release(struct cn_pods *p);
 /* One item of a pod list, or one pod. Never fails: what is absent is NULL. Exposed for tests and fuzzing. host_from as in struct
  * cn_kube_options, NULL: the flavour's. */
 void cn_pod_read(const json_t *item, enum cn_kube_flavour flavour, const char *host_from, struct cn_pod *ret);
+void cn_pod_copy(const struct cn_pod *from, struct cn_pod *ret);
 void cn_pod_release(struct cn_pod *p);
