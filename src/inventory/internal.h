@@ -57,6 +57,9 @@ int cn_resolve(const struct cn_facts *f, const struct cn_spec *spec, struct cn_f
 void cn_found_release(struct cn_found *f);
 void cn_ids_add_all(struct cn_ids *to, const struct cn_ids *from);
 
+/* All OSD pods. CN_FAILED where the API does not answer; the hint has the way out. */
+int cn_ask_pods(struct cn_kube *kube, struct cn_pods *ret, struct cn_error *err);
+
 /* --- where pods are --- */
 
 /* The pod may run an OSD: it is live, bound, and not there to prepare disks. */

@@ -152,34 +152,13 @@ struct answers {
 	int r[2];
 };
 
-/* An API that is configured and does not answer is never passed over: a node that is half known is how data are lost. */
-static int get_pods(const struct discovery *d, struct cn_pods *ret, struct cn_error *err)
-{
-	const char *hint = "--no-kube goes without Kubernetes";
-	int r = cn_pods_list(d->kube, ret, err);
-
-	if (r == 0 || err->code == CN_REFUSED || err->code == CN_INTERRUPTED)
-		return r;
-	cn_error_wrap(err, "cannot ask Kubernetes");
-	if (err->code == CN_TIMEOUT)
-		err->code = CN_FAILED;
-	if (err->hint) {
-		char *both = cn_asprintf("%s; %s", err->hint, hint);
-
-		free(err->hint);
-		err->hint = both;
-	}
-	cn_error_hint(err, "%s", hint);
-	return r;
-}
-
 static void ask(void *arg, size_t i)
 {
 	struct answers *a = arg;
 	const struct discovery *d = a->d;
 
 	if (i == 1) {
-		a->r[1] = get_pods(d, &a->pods, &a->err[1]);
+		a->r[1] = cn_ask_pods(d->kube, &a->pods, &a->err[1]);
 		return;
 	}
 	a->r[0] = cn_facts_get(d->c, d->inv, d->specs, d->n, &a->facts, &a->err[0]);

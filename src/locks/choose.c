@@ -9,12 +9,50 @@
 void cn_lock_node_release(struct cn_lock_node *n)
 {
 	free(n->addresses);
+	free(n->kube_name);
 	*n = (struct cn_lock_node){0};
 }
 
 static const char *skip(const char *name, const char *prefix)
 {
 	return strncmp(name, prefix, strlen(prefix)) == 0 ? name + strlen(prefix) : NULL;
+}
+
+static void add_addresses(struct cn_lock_node *n, const struct cn_ip *v, size_t count)
+{
+	if (count == 0)
+		return;
+	n->addresses = cn_realloc(n->addresses, n->n_addresses + count, sizeof(*n->addresses));
+	memcpy(n->addresses + n->n_addresses, v, count * sizeof(*v));
+	n->n_addresses += count;
+}
+
+/* Its OSDs, and the pods that they run in: these have the address of the machine, too. */
+static void add_node(struct cn_lock_node *n, const struct cn_node *node)
+{
+	add_addresses(n, node->addresses, node->n_addresses);
+	for (size_t i = 0; i < node->n_pods; i++)
+		if (node->pods[i].host_ip.family && node->kube_node)
+			add_addresses(n, &node->pods[i].host_ip, 1);
+	n->kube_name = node->kube_node ? cn_strdup(node->kube_node) : NULL;
+}
+
+/* A node that carries no OSDs: what Kubernetes says of it, or its address alone. */
+static int add_other(struct cn_kube *kube, struct cn_lock_node *n, const struct cn_ip *ip, bool *ret_known, struct cn_error *err)
+{
+	_cleanup_free_ struct cn_ip *v = NULL;
+	size_t count = 0;
+	int r;
+
+	if (!n->named) {
+		add_addresses(n, ip, ip->family ? 1 : 0);
+		*ret_known = ip->family != 0;
+		return 0;
+	}
+	r = kube ? cn_inventory_kube_node(kube, n->name, &v, &count, err) : 0;
+	add_addresses(n, v, count);
+	*ret_known = r > 0;
+	return MIN(r, 0);
 }
 
 int cn_lock_node_find(struct cn_cluster *c, struct cn_kube *kube, const char *name, struct cn_lock_node *ret, bool *ret_known,
@@ -24,29 +62,24 @@ int cn_lock_node_find(struct cn_cluster *c, struct cn_kube *kube, const char *na
 	_cleanup_error_ struct cn_error e = {0};
 	const char *named = skip(name, "kube:"), *host = skip(name, "host:"), *address = skip(name, "ip:");
 	struct cn_lock_node n = {.name = named ? named : host ? host : name};
-	struct cn_ip ip;
-	int r = 0;
+	struct cn_ip ip = {0};
+	int r;
 
 	*ret_known = false;
 	n.named = named || host || !(cn_ip_parse(address ? address : name, &ip) || address || skip(name, "osd:"));
-	if (!named) {
-		r = cn_inventory_discover(c, kube, &name, 1, false, &inventory, &e);
-		if (r < 0 && e.code != CN_NOT_FOUND) {
-			cn_error_move(err, &e);
-			return r;
-		}
+	r = named && !kube ? cn_error_set(&e, CN_NOT_FOUND, ENOENT, "no API")
+			   : cn_inventory_discover(c, kube, &name, 1, false, &inventory, &e);
+	if (r == 0) {
+		*ret_known = true;
+		add_node(&n, &inventory.nodes[0]);
+	} else if (e.code == CN_NOT_FOUND) {
+		cn_error_release(&e);
+		r = add_other(host ? NULL : kube, &n, &ip, ret_known, &e);
 	}
-	if (!named && r == 0) {
-		const struct cn_node *node = &inventory.nodes[0];
-
-		*ret_known = true;
-		n.addresses = cn_calloc(node->n_addresses, sizeof(*n.addresses));
-		memcpy(n.addresses, node->addresses, node->n_addresses * sizeof(*n.addresses));
-		n.n_addresses = node->n_addresses;
-	} else if (!n.named && cn_ip_parse(address ? address : name, &ip)) {
-		*ret_known = true;
-		n.addresses = cn_calloc(1, sizeof(*n.addresses));
-		n.addresses[n.n_addresses++] = ip;
+	if (r < 0) {
+		cn_lock_node_release(&n);
+		cn_error_move(err, &e);
+		return r;
 	}
 	*ret = n;
 	return 0;
@@ -113,7 +146,8 @@ static bool has_name(const struct cn_lock_node *node, const struct cn_lock *l)
 {
 	const char *name = kubelet_node(l);
 
-	return node->named && name && strcmp(name, node->name) == 0;
+	return name &&
+	       ((node->named && strcmp(name, node->name) == 0) || (node->kube_name && strcmp(name, node->kube_name) == 0));
 }
 
 static void choose_node(struct cn_lock_list *list, const struct cn_lock_node *node)

@@ -60,6 +60,9 @@ json_t *cn_found_by_json(unsigned found_by);
  * ambiguous or an OSD is in two of the nodes: the hint lists the candidates. Blocks; changes nothing. */
 int cn_inventory_discover(struct cn_cluster *c, struct cn_kube *kube, const char *const *names, size_t n, bool with_pgs,
 			  struct cn_inventory *ret, struct cn_error *err);
+/* The addresses of a Kubernetes node, which need not carry OSDs; *ret is to be freed. 1: found; 0: there is none by this name, or
+ * this account may not read nodes. Errors as above. */
+int cn_inventory_kube_node(struct cn_kube *kube, const char *name, struct cn_ip **ret, size_t *ret_n, struct cn_error *err);
 void cn_inventory_release(struct cn_inventory *inv);
 
 /* The document of `discover -f json` (docs: the contract). New reference. */

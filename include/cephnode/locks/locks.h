@@ -89,15 +89,17 @@ int cn_lock_scope_pool(const char *spec, struct cn_lock_scope *ret, char **ret_b
  * has not failed. Errors: CN_NOT_FOUND (pool, image), CN_FAILED when this client is fenced itself. Release ret in any case. */
 int cn_locks_scan(struct cn_cluster *c, const struct cn_lock_scope *scope, struct cn_lock_list *ret, struct cn_error *err);
 
-/* A node: addresses, and the name that kubelet puts into the cookies of its locks. */
+/* A node: addresses, and the names that kubelet may put into the cookies of its locks. */
 struct cn_lock_node {
 	const char *name;
 	bool named;              /* name is a name, and not only an address */
+	char *kube_name;         /* by which Kubernetes knows it; owned, NULL: not known */
 	struct cn_ip *addresses; /* owned */
 	size_t n_addresses;
 };
 void cn_lock_node_release(struct cn_lock_node *n);
-/* What the name means to the inventory; a node that it does not know is no error. *ret_known: it does. */
+/* What the name means to the inventory and to Kubernetes (kube NULL: no API); a node that neither knows is no error. *ret_known:
+ * one does. Errors as cn_inventory_discover(). */
 int cn_lock_node_find(struct cn_cluster *c, struct cn_kube *kube, const char *name, struct cn_lock_node *ret, bool *ret_known,
 		      struct cn_error *err);
 
