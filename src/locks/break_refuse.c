@@ -223,7 +223,9 @@ static void print_locks(FILE *f, const struct cn_lock_list *list, size_t n)
 		}
 		text = cn_target_text(&list->locks[i]);
 		safe = cn_text_safe(text);
-		fprintf(f, "  %s: %s\n", safe, cn_lock_state_name(list->locks[i].state));
+		fprintf(f, "  %s: %s%s%s\n", safe, cn_lock_state_name(list->locks[i].state),
+			list->locks[i].image->features & CN_RBD_JOURNALING ? ", journaling" : "",
+			list->locks[i].image->mirrored ? ", mirrored" : "");
 	}
 }
 

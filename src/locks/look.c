@@ -45,25 +45,31 @@ static int read_header(struct cn_cluster *c, struct cn_lock_image *i)
 	return r;
 }
 
-static bool is_mirrored(struct cn_cluster *c, const struct cn_lock_image *i)
+/* 1: it is. */
+static int read_mirroring(struct cn_cluster *c, const struct cn_lock_image *i)
 {
 	struct cn_object o = cn_lock_object(i);
 	_cleanup_free_ char *in = NULL, *out = NULL;
 	struct cn_class_method m = {.cls = "rbd", .name = "mirror_image_get"};
 	size_t len;
+	int r;
 
 	in = cn_encode_string(i->id, &m.in_len);
 	m.in = in;
-	return cn_lock_read(c, &o, "rbd_mirroring", &m, &out, &len) == 0;
+	r = cn_lock_read(c, &o, "rbd_mirroring", &m, &out, &len);
+	return r == 0 ? 1 : r == -ENOENT ? 0 : r;
 }
 
 void cn_lock_look_at(struct cn_cluster *c, struct cn_lock_image *i)
 {
 	struct cn_object o = cn_lock_object(i);
 
-	if (!i->looked || i->header_error < 0) {
+	if (!i->looked || i->header_error < 0 || i->mirror_error < 0) {
+		int mirrored = read_mirroring(c, i);
+
 		i->header_error = read_header(c, i);
-		i->mirrored = is_mirrored(c, i);
+		i->mirror_error = MIN(mirrored, 0);
+		i->mirrored = mirrored == 1;
 	}
 	o.oid = i->id;
 	cn_watchers_release(&i->watchers);
@@ -105,6 +111,8 @@ void cn_locks_look(struct cn_cluster *c, struct cn_lock_list *list, bool again)
 			cn_lock_error_add(list, m->pool, m->ns, m->name ? m->name : m->id, "watchers", m->watch_error);
 		if (m->header_error < 0)
 			cn_lock_error_add(list, m->pool, m->ns, m->name ? m->name : m->id, "header", m->header_error);
+		if (m->mirror_error < 0)
+			cn_lock_error_add(list, m->pool, m->ns, m->name ? m->name : m->id, "mirroring", m->mirror_error);
 	}
 }
 

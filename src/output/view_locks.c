@@ -16,13 +16,16 @@ static char *image_cell(const json_t *row)
 
 static char *kind_cell(const json_t *row)
 {
-	bool journaling = cn_json_bool(row, "journaling", false), mirrored = cn_json_bool(row, "mirrored", false);
+	static const char *const traits[] = {"journaling", "mirrored"};
+	_cleanup_(cn_strv_release) struct cn_strv words = {0};
 
-	return cn_asprintf("%s%s%s", cn_json_str(row, "kind", "?"),
-			   mirrored     ? ", mirrored"
-			   : journaling ? ", journaling"
-					: "",
-			   cn_json_bool(row, "exclusive", true) ? "" : ", shared");
+	cn_strv_add(&words, cn_json_str(row, "kind", "?"));
+	for (size_t i = 0; i < ARRAY_SIZE(traits); i++)
+		if (cn_json_bool(row, traits[i], false))
+			cn_strv_add(&words, traits[i]);
+	if (!cn_json_bool(row, "exclusive", true))
+		cn_strv_add(&words, "shared");
+	return cn_strv_join(&words, ", ");
 }
 
 static char *watchers_cell(const json_t *row)

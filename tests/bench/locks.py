@@ -1,58 +1,144 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How fast `locks list` is: locks.py CONF CEPHNODE. On a cluster with a pool rbd; makes 1,000 images and locks 20 of them.
+"""How fast `locks list` is, and how small: against `rbd lock ls`, against opening image after image, over a slow network, in a large pool.
 
-Needs python3-rbd. Compares with a loop of `rbd lock ls` (on a share of the images) and with opening one image after another.
-"""
+As root all of it, the cluster too, has a network of its own: the clients of the slow part are in another one, behind delay.c."""
+import argparse
 import json
-import resource
+import os
 import subprocess
 import sys
-import time
+from statistics import median
 
-import rados
-import rbd
+import bench
+from bench import CEPHNODE, RELEASE, Cluster, clean_env, die_with_parent, machine, say, time_once
 
-IMAGES, LOCKED, SHARE = 1000, 20, 30
+IMAGES, LOCKED, SHARE, MANY = 1000, 20, 20, 20000
+DELAY_MS, HERE, THERE = 2, '10.78.0.1', '10.78.0.2'
+SHAPE = dict(HOSTS=3, OSDS=1, PG_REP=0, PG_EC=0, PG_RBD=64, STATS=1, PROPOSE=0.1)
+IN_NETWORK = dict(SHAPE, NET='10.77.1.', MON_IP='10.77.1.100', CONF='public network = 10.77.1.0/24\ncluster network = 10.77.1.0/24')
+CLIENT = str(RELEASE / 'tests' / 'bench' / 'bench-images')
+SLOWLY = [str(RELEASE / 'tests' / 'bench' / 'bench-delay'), str(DELAY_MS), HERE, THERE]
+TOOL = [str(CEPHNODE), 'locks', 'list', '-p', 'rbd', '-f', 'json']
+OPEN = [CLIENT, 'open', 'rbd']
 
 
-def timed(call):
-    began = time.monotonic()
-    value = call()
-    return value, time.monotonic() - began
+def output(c, command):
+    return subprocess.run(command, env=clean_env(CEPH_CONF=c.conf), stdin=subprocess.DEVNULL, capture_output=True, check=True).stdout
+
+
+class Images:
+    """with Images(c, N, LOCKED): made, and some of them held by a client that lives."""
+
+    def __init__(self, c, n, locked):
+        self.client = subprocess.Popen([CLIENT, 'make', 'rbd', str(n), str(locked)], env=clean_env(CEPH_CONF=c.conf), stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, preexec_fn=die_with_parent)
+        if self.client.stdout.readline() != b'ready\n':
+            raise RuntimeError('the images could not be made: %s' % self.client.wait())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.client.stdin.close()
+        self.client.wait()
+
+
+def check(c, n, compare=True):
+    """All must see the same, else their times do not compare."""
+    locks = json.loads(output(c, TOOL))
+    if not locks['complete'] or [x['state'] for x in locks['locks']] != ['alive'] * LOCKED:
+        raise AssertionError('locks list does not see %d living locks: %s' % (LOCKED, locks))
+    if compare and output(c, OPEN).split() != [b'%d' % n, b'%d' % LOCKED]:
+        raise AssertionError('opening one after another sees something else')
+
+
+def seconds(c, commands, rounds):
+    """The whole process of each, connection included, in turn."""
+    times = {name: [] for name in commands}
+    for i in range(rounds + 1):
+        for name, command in commands.items():
+            times[name].append(time_once(c, command)[0])
+    return {name: median(v[1:]) for name, v in times.items()}     # the first round only warmed the caches
+
+
+def rbd_loop(c):
+    return sum(time_once(c, ['/usr/bin/rbd', 'lock', 'ls', 'rbd/bench-%06d' % (i * IMAGES // SHARE)])[0] for i in range(SHARE)) / SHARE
+
+
+def measure(c, quick):
+    r = {}
+    say('%d images of which %d are locked' % (IMAGES, LOCKED))
+    with Images(c, IMAGES, LOCKED):
+        check(c, IMAGES)
+        r['near'] = dict(seconds(c, {'list': TOOL, 'open': OPEN}, 3 if quick else 10), rbd=rbd_loop(c) * IMAGES)
+        if os.getuid() == 0:
+            say('the same with %d ms of delay' % DELAY_MS)
+            check_slow = json.loads(output(c, SLOWLY + TOOL))
+            assert check_slow['complete'] and len(check_slow['locks']) == LOCKED, check_slow
+            r['far'] = seconds(c, {'list': SLOWLY + TOOL}, 3 if quick else 10)
+            if not quick:
+                r['far']['open'] = time_once(c, SLOWLY + OPEN)[0]
+    if not quick:
+        say('%d images' % MANY)
+        with Images(c, MANY, LOCKED):
+            check(c, MANY, compare=False)
+            r['many'] = {'seconds': seconds(c, {'list': TOOL}, 3)['list'], 'peak_kib': max(bench.peak_kib(c, TOOL) for _ in range(3))}
+    return r
+
+
+def table(r):
+    rows, near, m = [], r['near'], r['machine']
+
+    def row(what, measured, goal, met):
+        rows.append('| %s | %s | %s | %s |' % (what, measured, goal, 'met' if met else 'missed'))
+
+    def ratio(part, name, what, goal):
+        x = r[part][name] / r[part]['list']
+        row(what, '**%.0f** (%.0f : %.1f)' % (x, IMAGES / r[part]['list'], IMAGES / r[part][name]), 'at least %d' % goal if goal else '', x >= goal)
+    ratio('near', 'rbd', 'images a second, `locks list` : `rbd lock ls` for each', 200)
+    ratio('near', 'open', 'images a second, `locks list` : `rbd_open_read_only` and `rbd_list_lockers`, one after another in one process', 30)
+    if 'far' in r:
+        row('`locks list` with %d ms of delay, either way' % DELAY_MS, '**%.0f images/s**' % (IMAGES / r['far']['list']), 'at least 1,000',
+            IMAGES / r['far']['list'] >= 1000)
+        if 'open' in r['far']:
+            ratio('far', 'open', 'the same : one after another', 0)
+    if 'many' in r:
+        x = r['many']['peak_kib'] / 1024
+        row('peak memory with %s images in a pool' % format(MANY, ','), '**%.1f MiB** (%.0f images/s)' % (x, MANY / r['many']['seconds']), 'below 100 MiB', x < 100)
+    head = '%d cores, %d GiB, Ceph %s, 3 OSDs; %s images of which %d are locked; load of the machine %.1f before, %.1f after' % (
+        m['cores'], m['memory_gib'], m['ceph'], format(IMAGES, ','), LOCKED, m['load'], r['load_after'])
+    return '\n'.join([head, '', '| what | measured | goal | |', '|---|---|---|---|'] + rows)
+
+
+def network():
+    """Begins anew in a network of its own."""
+    if 'CN_BENCH_NETWORK' not in os.environ:
+        os.environ['CN_BENCH_NETWORK'] = '1'
+        os.execvp('unshare', ['unshare', '--net', sys.executable] + sys.argv)
+    for command in ('ip link set lo up', 'ip addr add 10.77.1.1/24 dev lo'):
+        subprocess.run(command.split(), check=True)
 
 
 def main():
-    conf, cephnode = sys.argv[1:3]
-    cluster = rados.Rados(conffile=conf, rados_id='admin')
-    cluster.connect()
-    io = cluster.open_ioctx('rbd')
-    have = set(rbd.RBD().list(io))
-    names = ['bench-%04d' % i for i in range(IMAGES)]
-    for n in names:
-        if n not in have:
-            rbd.RBD().create(io, n, 1 << 22, old_format=False, features=1)
-    for n in names[::IMAGES // LOCKED]:
-        with rbd.Image(io, n) as image:
-            if not image.list_lockers():
-                image.lock_exclusive('bench')
-    command = [cephnode, '-c', conf, 'locks', 'list', '-p', 'rbd', '-f', 'json']
-    runs = [timed(lambda: subprocess.run(command, check=True, capture_output=True)) for _ in range(5)]
-    found = [x for x in json.loads(runs[0][0].stdout)['locks'] if x['lock_id'] == 'bench']
-    assert len(found) == LOCKED, len(found)
-    ours = IMAGES / sorted(t for _, t in runs)[2]
-
-    def open_all():
-        for n in names:
-            with rbd.Image(io, n, read_only=True) as image:
-                image.list_lockers()
-
-    def rbd_loop():
-        for n in names[:SHARE]:
-            subprocess.run(['rbd', '-c', conf, 'lock', 'ls', 'rbd/' + n], check=True, capture_output=True)
-    opened, looped = IMAGES / timed(open_all)[1], SHARE / timed(rbd_loop)[1]
-    print('locks list: %.0f images/s; one open after another: %.0f (%.0f times); rbd lock ls: %.1f (%.0f times); %d MiB' % (
-        ours, opened, ours / opened, looped, ours / looped, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024))
+    p = argparse.ArgumentParser()
+    p.add_argument('--quick', action='store_true', help='fewer rounds, no large pool')
+    quick = p.parse_args().quick
+    if os.getuid() == 0:
+        network()
+    else:
+        say('without root nothing is delayed')
+    r = {'machine': machine()}
+    c = Cluster.start(**(IN_NETWORK if os.getuid() == 0 else SHAPE))
+    try:
+        r.update(measure(c, quick))
+    finally:
+        c.down()
+    r['load_after'] = os.getloadavg()[0]
+    to = RELEASE / 'bench' / 'locks.json'
+    to.parent.mkdir(exist_ok=True)
+    to.write_text(json.dumps(r, indent=1) + '\n')
+    print(table(r))
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -2,10 +2,16 @@
 /*
  * A client of one RBD image, for the lock tests: rbdclient CONF ID POOL NAMESPACE IMAGE
  * Says "ready client.N ADDRESS", then answers each line of stdin with one line, "ok ..." or "error -N":
- *   write C      fills the image with the character, block by block      read        which characters it holds, and how many
- * blocks loop C       writes C round and round in a thread until an error     looped      how many it wrote, and the error that
- * ended it lock COOKIE  takes an advisory lock                                  shared COOKIE  takes one beside others close
- * closes the image and says goodbye RBDCLIENT_SOURCE=IP: its connections come from there, as those of another host would.
+ *   write C                    fills the image with the character, block by block
+ *   read                       which characters it holds, and how many blocks of each
+ *   loop C                     writes C round and round in a thread until an error
+ *   looped                     how many blocks that was, and the error that ended it
+ *   lock COOKIE                takes an advisory lock
+ *   shared COOKIE              takes one beside others
+ *   also NAME                  opens another image beside it, and takes librbd's lock of it
+ *   close                      closes the image and says goodbye
+ *   create FEATURES POOL NAME  makes an image, its data in that pool ("-": in the same); IMAGE may be empty for this
+ * RBDCLIENT_SOURCE=IP: its connections come from there, as those of another host would.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,6 +28,7 @@
 
 #define BLOCK 65536
 
+static rados_ioctx_t io;
 static rbd_image_t image;
 static uint64_t blocks;
 static atomic_long looped;
@@ -100,6 +107,35 @@ static int read_all(char *text, size_t size)
 	return 0;
 }
 
+static int also(const char *name)
+{
+	rbd_image_t other; /* closed by nobody */
+	int r = rbd_open(io, name, &other, NULL);
+
+	return r < 0 ? r : rbd_lock_acquire(other, RBD_LOCK_MODE_EXCLUSIVE);
+}
+
+static int create(const char *args)
+{
+	rbd_image_options_t options;
+	unsigned long long features;
+	char data_pool[64];
+	int at = 0, r;
+
+	if (!args || sscanf(args, "%llu %63s %n", &features, data_pool, &at) != 2)
+		return -EINVAL;
+	rbd_image_options_create(&options);
+	r = rbd_image_options_set_uint64(options, RBD_IMAGE_OPTION_FEATURES, features);
+	if (r == 0)
+		r = rbd_image_options_set_uint64(options, RBD_IMAGE_OPTION_ORDER, 16);
+	if (r == 0 && strcmp(data_pool, "-") != 0)
+		r = rbd_image_options_set_string(options, RBD_IMAGE_OPTION_DATA_POOL, data_pool);
+	if (r == 0)
+		r = rbd_create4(io, args + at, 32 * BLOCK, options);
+	rbd_image_options_destroy(options);
+	return r;
+}
+
 static void answer(char *line)
 {
 	char *arg = strchr(line, ' ');
@@ -117,6 +153,10 @@ static void answer(char *line)
 		r = rbd_lock_exclusive(image, arg ? arg : "");
 	else if (strcmp(line, "shared") == 0)
 		r = rbd_lock_shared(image, arg, "together");
+	else if (strcmp(line, "create") == 0)
+		r = create(arg);
+	else if (strcmp(line, "also") == 0)
+		r = also(arg);
 	else if (strcmp(line, "loop") == 0) {
 		loop_char = *arg;
 		r = -pthread_create(&thread, NULL, loop, NULL);
@@ -133,8 +173,7 @@ static void answer(char *line)
 int main(int argc, char **argv)
 {
 	static char line[16384];
-	rbd_image_info_t info;
-	rados_ioctx_t io;
+	rbd_image_info_t info = {0};
 	rados_t cluster;
 	char *address = NULL;
 	int r;
@@ -147,15 +186,17 @@ int main(int argc, char **argv)
 		r = rados_conf_read_file(cluster, argv[1]);
 	if (r == 0) {
 		rados_conf_set(cluster, "rbd_cache", "false");
+		rados_conf_set(cluster, "objecter_tick_interval", "0.5"); /* how often watches are renewed */
 		r = rados_connect(cluster);
 	}
 	if (r == 0)
 		r = rados_ioctx_create(cluster, argv[3], &io);
 	if (r == 0) {
 		rados_ioctx_set_namespace(io, argv[4]);
-		r = rbd_open(io, argv[5], &image, NULL);
+		if (*argv[5])
+			r = rbd_open(io, argv[5], &image, NULL);
 	}
-	if (r == 0)
+	if (r == 0 && image)
 		r = rbd_stat(image, &info, sizeof(info));
 	if (r < 0) {
 		printf("error %d\n", r);
@@ -167,7 +208,8 @@ int main(int argc, char **argv)
 	while (fgets(line, sizeof(line), stdin)) {
 		line[strcspn(line, "\n")] = '\0';
 		if (strcmp(line, "close") == 0) {
-			rbd_close(image);
+			if (image)
+				rbd_close(image);
 			rados_ioctx_destroy(io);
 			rados_shutdown(cluster);
 			printf("ok\n");

@@ -9,6 +9,8 @@
  *   ACTION  KILL, STOP, INT or TERM
  *   N       the Nth such line (1)
  *
+ * STEPTRAP_CLIENT="ID ADDRESS": what librados says of this client's identity, whoever it really is.
+ *
  * It counts on one write() to stdout per line. Only the process that was started springs the trap, none of its children.
  */
 #ifndef _GNU_SOURCE
@@ -18,6 +20,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +92,30 @@ static bool springs(const char *line)
 
 	return (step ? has(line, "step", trap.what) : has(line, "event", trap.what)) &&
 	       (!strcmp(trap.state, "*") || has(line, "state", trap.state));
+}
+
+uint64_t rados_get_instance_id(void *cluster);
+int rados_getaddrs(void *cluster, char **ret);
+
+uint64_t rados_get_instance_id(void *cluster)
+{
+	const char *client = getenv("STEPTRAP_CLIENT");
+	uint64_t (*next)(void *);
+
+	*(void **)&next = dlsym(RTLD_NEXT, "rados_get_instance_id");
+	return client ? strtoull(client, NULL, 10) : next(cluster);
+}
+
+int rados_getaddrs(void *cluster, char **ret)
+{
+	const char *client = getenv("STEPTRAP_CLIENT");
+	int (*next)(void *, char **);
+
+	*(void **)&next = dlsym(RTLD_NEXT, "rados_getaddrs");
+	if (!client)
+		return next(cluster, ret);
+	*ret = strdup(strchr(client, ' ') + 1);
+	return 0;
 }
 
 ssize_t write(int fd, const void *data, size_t size)

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """locks list and locks break: what lives is not harmed, what sleeps writes nothing when it wakes."""
+import itertools
 import os
 import random
 import re
 import signal
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 from cnlib.case import CAMPAIGN, QUICK, ClusterCase, seed, unittest, wait_for
-from cnlib.rbd import BLOCKS, Client, create, rbd
+from cnlib.rbd import BLOCKS, LAYERING, USUAL, Client, create, rbd
+from cnlib.util import STEPTRAP
 
 TIMEOUT = 300
 STEPS = ['select', 'classify', 'fence', 'verify-fence', 'barrier', 'break', 'verify']
@@ -17,18 +21,20 @@ CAPS = "mon 'profile rbd-read-only' osd 'profile rbd-read-only, allow rwx object
 OTHER_HOST, THIRD_HOST = '127.0.0.77', '127.0.0.78'
 
 
-class Case(ClusterCase):
+class Locks(ClusterCase):
     SHAPE = dict(QUICK, HOSTS=3, OSDS=1, PG_REP=16, PG_EC=0, PG_RBD=16)
     DATA = {}
 
     @classmethod
     def prepare(cls):
-        cls.cluster.mon('config set', who='osd', name='osd_client_watch_timeout', value='5')
+        # the clients here renew their watches every half second
+        cls.cluster.mon('config set', who='osd', name='osd_client_watch_timeout', value='3')
+        cls.maker, cls.count = Client(cls.cluster, ''), itertools.count(1)
+        cls.addClassCleanup(cls.maker.kill)
 
-    def image(self, *args, ns=''):
-        Case.count = getattr(Case, 'count', 0) + 1
-        name = 'image%d' % Case.count
-        create(self.cluster, 'rbd/%s%s' % (ns and ns + '/', name), *args)
+    def image(self, features=USUAL, data_pool='-'):
+        name = 'image%d' % next(self.count)
+        self.assertEqual(self.maker.ask('create', str(features), data_pool, name), '')
         return name
 
     def client(self, image, **more):
@@ -61,7 +67,10 @@ class Case(ClusterCase):
         if sig == signal.SIGKILL:
             client.process.wait()
         for i in images:
-            wait_for('nobody watches %s' % i, lambda i=i: self.state(i) in ('unwatched', 'fenced'), 40, 0.3)
+            self.wait_unwatched(i)
+
+    def wait_unwatched(self, image):
+        wait_for('nobody watches %s' % image, lambda: self.state(image) in ('unwatched', 'fenced'), 40, 0.3)
 
     def start_break(self, *args, **more):
         return self.tool.start('locks', 'break', '-f', 'json', *args, **more)
@@ -77,8 +86,10 @@ class Case(ClusterCase):
         return run
 
     def refused(self, *args, words='', **more):
-        fences, run = self.fences(), self.break_(*args, code=4, outcome='refused', **more)
-        self.assertEqual(self.fences(), fences)
+        """And none of those that have to do with the lock is fenced; others may be, by a test beside this one."""
+        before, run = self.fences(), self.break_(*args, code=4, outcome='refused', **more)
+        there = [x['address'] for lock in run.result['locks'] for x in (lock, *lock['watchers'])]
+        self.assertEqual((set(self.fences()) - set(before)) & {*there, *(x.split(':')[0] + ':0/0' for x in there)}, set())
         self.assertIn(words, run.stderr)
         return run
 
@@ -93,15 +104,13 @@ class Case(ClusterCase):
         self.assertEqual(new.ask('read'), 'B=%d' % BLOCKS)
         new.kill()
 
-
-class List(Case):
+    # --- list ---
     def test_scopes_and_filters(self):
         rbd(self.cluster, 'namespace', 'create', 'rbd/ns1')
-        plain, spaced = self.image(), self.image(ns='ns1')
-        old = self.image('--image-feature', 'layering')
-        trashed = self.image('--image-feature', 'layering')
-        mixed = self.image()
-        self.image()      # nobody has locked it
+        create(self.cluster, 'rbd/ns1/spaced')
+        plain, spaced, mixed = self.image(), 'spaced', self.image()
+        old, trashed, free = self.image(LAYERING), self.image(LAYERING), self.image()
+        mine = {plain, spaced, mixed, old, trashed, free}      # other tests leave some of theirs
         a, b = self.writer(plain), self.writer(spaced, ns='ns1')
         rbd(self.cluster, 'lock', 'add', 'rbd/' + old, 'kubelet_lock_magic_worker-7')
         rbd(self.cluster, 'lock', 'add', 'rbd/' + mixed, 'by hand')
@@ -111,7 +120,7 @@ class List(Case):
 
         run = self.assert_code(self.tool.run('locks', 'list', '--all', '-f', 'json'), 0)
         self.assertEqual((run.json['schema'], run.json['complete'], run.json['errors']), (1, True, []))
-        locks = {(x['namespace'], x['image'], x['lock_id']): x for x in run.json['locks']}
+        locks = {(x['namespace'], x['image'], x['lock_id']): x for x in run.json['locks'] if x['image'] in mine}
         self.assertEqual(len(locks), 6)
         x, = [x for k, x in locks.items() if k[1] == plain]
         self.assertEqual((x['pool'], x['kind'], x['state'], x['exclusive'], x['tag'], x['locker'], x['address'], x['in_trash'], x['fenced_until']),
@@ -128,7 +137,7 @@ class List(Case):
         self.assertEqual((x['in_trash'], x['exclusive'], x['tag'], x['kind']), (True, False, 'tag', 'advisory'))
 
         def images(*args):
-            return {x['image'] for x in self.list(*args)}
+            return {x['image'] for x in self.list(*args)} & mine
         self.assertEqual(images('-p', 'rbd'), {plain, spaced, old, trashed, mixed})
         self.assertEqual(images('-p', 'rbd/ns1'), {spaced})
         self.assertEqual(images('-p', 'rep'), set())
@@ -145,10 +154,12 @@ class List(Case):
         for spec in ('nosuch', 'rbd/ns1/' + plain, 'rbd/none/' + plain, 'nopool/' + plain):
             self.assert_code(self.tool.run('locks', 'list', spec), 3)
         table = self.assert_code(self.tool.run('locks', 'list', '--all'), 0).stdout
-        self.assertEqual(len(table.splitlines()), 7, table)
+        names = [re.match(r'rbd/(?:ns1/)?(\S+)', line) for line in table.splitlines()[1:]]
+        self.assertEqual(sorted(m[1] for m in names if m[1] in mine), sorted([plain, spaced, mixed, old]), table)
+        self.assertEqual(table.count(' (trash) '), 2, table)
         self.assertRegex(table, r'rbd/ns1/%s +auto +alive +%s' % (spaced, b.name))
 
-    def test_hostile_names(self):
+    def hostile_names(self):
         name, cookies = b'a\n\x1b[31m"\' \xff\xc3', [b'', b'auto', b' \x1b]0;x\x07"\'\\', b'\xff\xfe\xc3(', b'x' * 4000]
         for k, cookie in enumerate(cookies):
             create(self.cluster, b'rbd/' + name + b'%d' % k, '--image-feature', 'layering')
@@ -174,11 +185,11 @@ class List(Case):
             self.assertFalse(re.search(rb'[\x00-\x09\x0b-\x1f\x7f]', out), out)
         self.assertEqual([x for x in self.list('-p', 'rbd') if x['image'].startswith('a\n')], [])
 
-
-class Break(Case):
+    # --- break ---
     def test_the_living(self):
-        image, other = self.image(), self.image()
+        image, other, third = self.image(), self.image(), self.image()
         a = self.looping(image)
+        self.assertEqual(a.ask('also', third), '')
         self.refused(image, words='alive')
         n = a.looped()[0]
         wait_for('it writes on', lambda: a.looped()[0] > n + 10)
@@ -196,6 +207,7 @@ class Break(Case):
             run = self.answer(answer, image, '--force')
             self.assert_code(run, 4)
             self.assertIn(a.address, run.stderr)
+            self.assertRegex(run.stderr, r'Hit as well, for they share the address:\n  lock .* on rbd/%s: alive' % third)
         self.assertEqual(a.looped()[1], 0)
         self.assertNotIn(a.address, self.fences())
 
@@ -204,31 +216,56 @@ class Break(Case):
         self.assertEqual((fence['address'], fence['added'], fence['lift']), (a.address, True, 'ceph osd blocklist rm ' + a.address))
         self.assertIn(a.address, self.fences())
         self.assertEqual((run.code, run.result['outcome']), (0, 'broken'), str(run))
+        self.assertEqual(run.result['locks'][0]['same_address_locks'], 1)
+        self.assertEqual(len(self.list(third)), 1)
         self.assert_owner_is_safe(image, a)
 
     def test_the_sleeping(self):
         """As often as it takes: stopped at some moment of its writing, it wakes when another owns the image."""
         pick = random.Random('locks %d' % seed())
-        for _ in range(20 if CAMPAIGN else 2):
-            image = self.image('--data-pool', 'rep')
+        for k in range(20 if CAMPAIGN else 2):
+            image = self.image(data_pool='rep')
             a = self.looping(image)
             n = pick.randrange(1, 60)
             wait_for('it is in the middle', lambda: a.looped()[0] > n, interval=0.01)
             a.signal(signal.SIGSTOP)
-            self.break_(image, '--force')
+            if CAMPAIGN and k % 4 == 0:
+                self.wait_unwatched(image)
+                self.break_(image)
+            else:
+                self.break_(image, '--force')
             self.assert_owner_is_safe(image, a)
             a.kill()
 
-    def test_the_dead(self):
-        """All that lost their owners at one time, broken side by side: each is looked at for 10 s."""
-        images = [self.image(), self.image('--data-pool', 'rep'), self.image(), self.image(), self.image(), self.image()]
-        killed, slept, twice, short, longer, pair = images
+    if CAMPAIGN:
+        def test_the_sleeping_without_a_fence(self):
+            """What all this is for, and proof that the test above can fail: as `rbd lock rm` leaves an advisory lock, and as a lock is broken
+            without the fence, the sleeper overwrites the new owner's data."""
+            for features in (LAYERING, USUAL):
+                image = self.image(features)
+                a = self.looping(image)
+                a.signal(signal.SIGSTOP)
+                self.wait_unwatched(image) if features == USUAL else rbd(self.cluster, 'lock', 'add', 'rbd/' + image, 'by hand')
+                lock, = self.list(image)
+                fences = self.fences()
+                rbd(self.cluster, 'lock', 'rm', '--rbd-blocklist-on-break-lock=%s' % (features == LAYERING), 'rbd/' + image, lock['lock_id'], lock['locker'])
+                self.assertNotIn(a.address, set(self.fences()) - set(fences))
+                new = self.writer(image, 'B')
+                self.assertEqual(new.ask('read'), 'B=%d' % BLOCKS)
+                a.signal(signal.SIGCONT)
+                wait_for("the new owner's data are overwritten", lambda: 'A=' in new.ask('read'), 30)
+                for c in (a, new):
+                    c.kill()
+
+    def the_dead(self):
+        images = [self.image(), self.image(data_pool='rep'), self.image(), self.image(), self.image()]
+        killed, slept, twice, short, longer = images
         clients = {i: self.looping(i) for i in images}
         for i in images:
             clients[i].signal(signal.SIGSTOP if i in (slept, short) else signal.SIGKILL)
         self.cluster.mon('osd blocklist', blocklistop='add', addr=clients[longer].address, expire=3600.0)
         for i in images:
-            wait_for('nobody watches %s' % i, lambda i=i: self.state(i) in ('unwatched', 'fenced'), 40, 0.3)
+            self.wait_unwatched(i)
         locks, = self.list(longer)
         self.assertEqual(locks['state'], 'fenced')
         self.assertRegex(locks['fenced_until'], r'^20\d\d-\d\d-\d\dT')
@@ -250,7 +287,32 @@ class Break(Case):
         self.assertEqual([run.code for run in both], [0, 0])
         for i in (slept, short):
             self.assert_owner_is_safe(i, clients[i])
+        began = time.monotonic()
         self.writer(killed, 'B')
+        self.assertLess(time.monotonic() - began, 5)
+
+    def several(self):
+        """Two hold it together: which one is meant must be said, and the other keeps it."""
+        image = self.image(LAYERING)
+        names = []
+        for cookie in ('one', 'two'):
+            c = self.client(image)
+            self.assertEqual(c.ask('shared', cookie), '')
+            names.append(c.name)
+            c.kill()
+        self.refused(image, '--no-fence', '--node-is-powered-off', words='has 2 lockers')
+        self.wait_unwatched(image)
+        self.break_(image, '--locker', names[0], '--no-fence', '--node-is-powered-off')
+        lock, = self.list(image)
+        self.assertEqual((lock['locker'], lock['lock_id'], lock['exclusive']), (names[1], 'two', False))
+        self.break_(image, '--locker', names[0], outcome='gone')
+
+    def test_the_unwatched(self):
+        """All who wait until a watch is gone, and then look for ten seconds, do so at one time."""
+        bodies = (self.the_dead, self.the_kubelet, self.several, self.hostile_names)
+        with ThreadPoolExecutor(len(bodies)) as pool:
+            for done in [pool.submit(b) for b in bodies]:
+                done.result()
 
     def answer(self, text, *args):
         """Runs it on a terminal, and answers its question."""
@@ -268,9 +330,8 @@ class Break(Case):
         out = subprocess.run(['date', '-u', '-d', '+%d seconds' % (MONTH + seconds), '+%Y-%m-%dT%H:%M:%S'], capture_output=True, text=True)
         return out.stdout.strip()
 
-    def test_advisory(self):
-        plain = ('--image-feature', 'layering')
-        image, other, host = self.image(*plain), self.image(*plain), self.image(*plain)
+    def the_kubelet(self):
+        image, other, host = self.image(LAYERING), self.image(LAYERING), self.image(LAYERING)
         for i in (image, other):
             rbd(self.cluster, 'lock', 'add', 'rbd/' + i, 'kubelet_lock_magic_worker-7')
         holder = self.client(host, source=OTHER_HOST)
@@ -289,7 +350,7 @@ class Break(Case):
         for c in (a, b):
             c.signal(signal.SIGSTOP)
         for i in (image, host):
-            wait_for('nobody watches', lambda i=i: self.state(i) == 'unwatched', 40, 0.3)
+            self.wait_unwatched(i)
         runs = [self.start_break(*x) for x in ((image,), (image, '--fence-host'), (host, '--fence-host', *self.by('host', **dict(FULL, mon=FULL['mon'] + ', allow r'))),
                                                (other, '--no-fence', '--node-is-powered-off'))]
         for run, words in zip(runs, ('advisory', 'this very client')):
@@ -361,7 +422,7 @@ class Break(Case):
         reader = self.by('reader', mon='allow r', osd='allow r, allow class-read')
         one_pool = self.by('onepool', mon='allow r', osd='allow r pool=rbd, allow class-read pool=rbd')
         no_fence, full = self.by('nofence', **dict(FULL, mon='allow r')), self.by('full', **FULL)
-        image = self.image('--data-pool', 'rep')
+        image = self.image(data_pool='rep')
         a = self.looping(image)
         self.assertEqual([x['state'] for x in self.list(image, *reader)], ['alive'])
         self.assertEqual([x['state'] for x in self.list('--all', *reader) if x['image'] == image], ['alive'])
@@ -374,6 +435,58 @@ class Break(Case):
         self.assertIn('hint: ceph auth caps client.nofence ' + CAPS, run.stderr)
         self.assertEqual((a.looped()[1], run.result['fences']), (0, []))
         self.break_(image, '--force', *full)
+        self.assert_owner_is_safe(image, a)
+
+
+    def test_ourselves(self):
+        image = self.image()
+        a = self.looping(image)      # from the address that the tool has, too
+        self.refused(image, '--fence-host', '--force', '--yes', words='the fence of 127.0.0.1:0/0 would hit this very client')
+        for identity in (a.name[len('client.'):] + ' 127.0.0.1:0/1', '1 ' + a.address, '1 [v2:%s,v1:127.0.0.1:0/7]' % a.address):
+            self.refused(image, '--force', '--yes', env={'LD_PRELOAD': str(STEPTRAP), 'STEPTRAP_CLIENT': identity}, words='it is this very client')
+        self.assertEqual(a.looped()[1], 0)
+
+    def test_journaling_and_mirrored(self):
+        rbd(self.cluster, 'mirror', 'pool', 'enable', 'rbd', 'image')
+        create(self.cluster, 'rbd/journaled', '--image-feature', 'layering,exclusive-lock,journaling', '--journal-pool', 'rep')
+        both, snapshots = self.image(USUAL | 64), self.image()
+        rbd(self.cluster, 'mirror', 'image', 'enable', 'rbd/' + both, 'journal')
+        rbd(self.cluster, 'mirror', 'image', 'enable', 'rbd/' + snapshots, 'snapshot')
+        clients = {i: self.looping(i) for i in ('journaled', both, snapshots)}
+        locks = {i: self.list(i)[0] for i in clients}
+        self.assertEqual({i: (x['kind'], x['state'], x['journaling'], x['mirrored']) for i, x in locks.items()},
+                         {'journaled': ('auto', 'alive', True, False), both: ('auto', 'alive', True, True), snapshots: ('auto', 'alive', False, True)})
+        table = self.assert_code(self.tool.run('locks', 'list', '-p', 'rbd'), 0).stdout
+        for i, words in (('journaled', 'auto, journaling'), (both, 'auto, journaling, mirrored'), (snapshots, 'auto, mirrored')):
+            self.assertRegex(table, r'rbd/%s +%s +alive' % (i, words))
+            run = self.answer('no', i, '--force')
+            self.assert_code(run, 4)
+            self.assertRegex(run.stderr, r' on rbd/%s: alive, %s\n' % (i, words[len('auto, '):]))
+        for i, c in clients.items():
+            self.break_(i, '--force')
+            self.assert_owner_is_safe(i, c)
+
+    def test_an_osd_that_does_not_answer(self):
+        """It may not know of the fence yet, and would take a write: nothing is broken."""
+        def primary(name):
+            return self.cluster.mon('osd map', pool='rbd', object=name)['acting_primary']
+        busy, osds = {primary(name) for name in ('rbd_directory', 'rbd_info', 'rbd_mirroring')}, set()
+        while not osds:      # one that only the barrier asks
+            image = self.image(data_pool='rep')
+            a = self.looping(image)
+            osds = {0, 1, 2} - busy - {primary('rbd_header.' + self.list(image)[0]['image_id'])}
+        osd = min(osds)
+        run = self.start_break(image, '--force', '--op-timeout', '3', trap='verify-fence:end:STOP')
+        run.wait_stopped()
+        self.cluster.stop('osd.%d' % osd)
+        run.cont()
+        try:
+            self.broken(run.wait(), 5, 'failed')
+        finally:
+            self.cluster.cont('osd.%d' % osd)
+        self.assertRegex(run.stderr, 'cannot make sure that every OSD of pool (rbd|rep) knows the fence: .*; nothing was broken')
+        self.assertEqual([x['locker'] for x in self.list(image)], [a.name])
+        self.break_(image, '--force')
         self.assert_owner_is_safe(image, a)
 
 

@@ -39,6 +39,7 @@ struct cn_lock_image {
 	int header_error; /* 0 or -errno: features and pools are not known */
 	uint64_t features;
 	int64_t data_pool, journal_pool; /* -1: the image's own */
+	int mirror_error; /* 0 or -errno: whether it is mirrored is not known */
 	bool mirrored;
 	int watch_error; /* 0 or -errno */
 	struct cn_watchers watchers;

@@ -3,11 +3,13 @@
 import os
 import signal
 import subprocess
+import threading
 
 from .util import CEPHNODE, clean_env, die_with_parent
 
 BINARY = CEPHNODE.parent / 'tests' / 'rbdclient'
 BLOCKS = 32     # of 64 KiB
+LAYERING, USUAL = 1, 61       # features
 
 
 def rbd(cluster, *args):
@@ -24,12 +26,13 @@ def create(cluster, spec, *args):
 
 
 class Client:
-    """One process with one image open; source: the address its connections come from."""
+    """One process with one image open ('': none); source: the address its connections come from."""
 
     def __init__(self, cluster, image, pool='rbd', ns='', source=None, id='admin'):
         env = clean_env(**({'RBDCLIENT_SOURCE': source} if source else {}))
         self.process = subprocess.Popen([str(BINARY), cluster.conf, id, pool, ns, image], env=env, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, preexec_fn=die_with_parent)
+        self.turn = threading.Lock()
         word, self.name, self.address = self._line().decode().split()
         assert word == 'ready'
 
@@ -45,8 +48,9 @@ class Client:
 
     def ask(self, *words):
         """"ok ..." without its "ok", or the error as a negative number."""
-        self.send(*words)
-        word, *rest = self._line().decode().split()
+        with self.turn:
+            self.send(*words)
+            word, *rest = self._line().decode().split()
         return ' '.join(rest) if word == 'ok' else int(rest[0])
 
     def looped(self):
