@@ -269,14 +269,15 @@ class Locks(ClusterCase):
         locks, = self.list(longer)
         self.assertEqual(locks['state'], 'fenced')
         self.assertRegex(locks['fenced_until'], r'^20\d\d-\d\d-\d\dT')
-        self.refused(longer, words='Ceph does not prolong')
+        self.cluster.mon('osd blocklist', blocklistop='add', addr=clients[short].address, expire=8.0)
+        runs = [self.start_break(i) for i in (killed, slept, short)]
+        refused = self.start_break(longer)
+        both = [self.start_break(twice) for _ in range(2)]
+        self.broken(refused.wait(), 4, 'refused')
+        self.assertIn('Ceph does not prolong', refused.stderr)
         run = self.break_(longer, '--fence-for', '3600')      # long enough, and known: no looking around
         self.assertLess(run.seconds, 9)
         self.assertFalse(run.result['fences'][0]['added'])
-
-        self.cluster.mon('osd blocklist', blocklistop='add', addr=clients[short].address, expire=8.0)
-        runs = [self.start_break(i) for i in (killed, slept, short)]
-        both = [self.start_break(twice) for _ in range(2)]
         for run in runs:
             self.broken(run.wait())
         for i in (killed, slept, short):
@@ -462,9 +463,9 @@ class Locks(ClusterCase):
             run = self.answer('no', i, '--force')
             self.assert_code(run, 4)
             self.assertRegex(run.stderr, r' on rbd/%s: alive, %s\n' % (i, words[len('auto, '):]))
-        for i, c in clients.items():
+        for i in ('journaled', snapshots):
             self.break_(i, '--force')
-            self.assert_owner_is_safe(i, c)
+            self.assert_owner_is_safe(i, clients[i])
 
     def test_an_osd_that_does_not_answer(self):
         """It may not know of the fence yet, and would take a write: nothing is broken."""
