@@ -239,17 +239,23 @@ class Locks(ClusterCase):
 
     if CAMPAIGN:
         def test_the_sleeping_without_a_fence(self):
-            """What all this is for, and proof that the test above can fail: as `rbd lock rm` leaves an advisory lock, and as a lock is broken
-            without the fence, the sleeper overwrites the new owner's data."""
+            """What all this is for, and proof that the test above can fail: the sleeper overwrites the new owner's data. First as `rbd lock rm`
+            leaves it, which fences whoever ran `rbd lock add`; then where the lock is librbd's own, and broken without a fence."""
             for features in (LAYERING, USUAL):
                 image = self.image(features)
                 a = self.looping(image)
                 a.signal(signal.SIGSTOP)
-                self.wait_unwatched(image) if features == USUAL else rbd(self.cluster, 'lock', 'add', 'rbd/' + image, 'by hand')
-                lock, = self.list(image)
-                fences = self.fences()
-                rbd(self.cluster, 'lock', 'rm', '--rbd-blocklist-on-break-lock=%s' % (features == LAYERING), 'rbd/' + image, lock['lock_id'], lock['locker'])
-                self.assertNotIn(a.address, set(self.fences()) - set(fences))
+                if features == LAYERING:
+                    rbd(self.cluster, 'lock', 'add', 'rbd/' + image, 'by hand')
+                    lock, = self.list(image)
+                    rbd(self.cluster, 'lock', 'rm', 'rbd/' + image, lock['lock_id'], lock['locker'])
+                else:
+                    self.wait_unwatched(image)
+                    lock, = self.list(image)
+                    subprocess.run(['rados', '-c', self.cluster.conf, '-p', 'rbd', 'lock', 'break', 'rbd_header.' + lock['image_id'], 'rbd_lock',
+                                    lock['locker'], '--lock-cookie', lock['lock_id']], check=True)
+                self.assertNotIn(a.address, self.fences())
+                self.assertEqual(self.list(image), [])
                 new = self.writer(image, 'B')
                 self.assertEqual(new.ask('read'), 'B=%d' % BLOCKS)
                 a.signal(signal.SIGCONT)
