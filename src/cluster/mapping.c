@@ -121,3 +121,40 @@ int cn_mapping_get(struct cn_cluster *c, const struct cn_osdmap *m, struct cn_ma
 	mp = (struct cn_mapping){};
 	return 0;
 }
+
+/* As Ceph does: who is down is left out, and where that leaves nobody, up acts. */
+static void apply_temp(const struct cn_osdmap *m, const struct cn_pool *pool, const json_t *osds, int *acting)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < json_array_size(osds); i++) {
+		const struct cn_osd *o = cn_osdmap_osd(m, (int)json_integer_value(json_array_get(osds, i)));
+
+		if (o && o->up)
+			acting[n++] = o->id;
+		else if (pool->erasure) /* its places do not move up */
+			acting[n++] = CN_CRUSH_NONE;
+	}
+	while (n > 0 && n < pool->size)
+		acting[n++] = CN_CRUSH_NONE;
+}
+
+void cn_mapping_apply_temp(struct cn_mapping *mp, const struct cn_osdmap *m)
+{
+	json_t *j;
+	size_t i;
+
+	json_array_foreach (m->pg_temp, i, j) {
+		const json_t *osds = cn_json_arr(j, "osds");
+		const struct cn_mapped_pool *mapped;
+		const struct cn_pool *pool;
+		struct cn_pgid id;
+
+		if (!cn_pgid_parse(cn_json_str(j, "pgid", NULL), &id))
+			continue;
+		mapped = cn_mapping_pool(mp, id.pool);
+		pool = cn_osdmap_pool(m, id.pool);
+		if (mapped && pool && id.seed < mapped->pg_num && json_array_size(osds) <= (size_t)mapped->size)
+			apply_temp(m, pool, osds, &mapped->acting[(size_t)id.seed * (size_t)mapped->size]);
+	}
+}

@@ -113,16 +113,6 @@ static bool read_set(const char **s, const char *label, char behind, int *set, i
 	return *s && (*s)++;
 }
 
-/* Without upmaps, pg_temp and OSDs that are down raw, up and acting are the same, and the tool need not work out CRUSH twice. */
-static bool is_plain(const struct cn_osdmap *m)
-{
-	for (size_t i = 0; i < m->n_osds; i++)
-		if (!m->osds[i].up)
-			return false;
-	return m->n_osds && json_is_array(m->pg_upmap) && json_is_array(m->pg_upmap_items) && json_is_array(m->pg_temp) &&
-	       json_array_size(m->pg_upmap) + json_array_size(m->pg_upmap_items) + json_array_size(m->pg_temp) == 0;
-}
-
 /* 1.0 raw ([8,3], p8) up ([8,3], p8) acting ([8,3], p8), or in brief 1.0 [8,3] 8 */
 static bool read_pg(const struct tool *t, const char *s)
 {
@@ -320,18 +310,19 @@ static int start(struct tool *t, int map_fd, const struct cn_ids *zero, struct c
 {
 	_cleanup_free_ char *ids = zero ? cn_ids_format(zero, "", ":0,") : NULL;
 	_cleanup_free_ char *weights = ids && *ids ? cn_asprintf("%s:0", ids) : NULL;
-	char *argv[] = {
-		(char[]){TOOL},
-		(char[]){MAP_PATH},
-		t->brief ? (char[]){"--test-map-pgs-dump"} : (char[]){"--test-map-pgs-dump-all"},
-		weights ? (char[]){"--adjust-crush-weight"} : NULL,
-		weights,
-		NULL,
-	};
+	static char tool[] = TOOL, map_path[] = MAP_PATH, all[] = "--test-map-pgs-dump-all", one[] = "--test-map-pgs-dump",
+		    no_temp[] = "--clear-temp", adjust[] = "--adjust-crush-weight";
+	char *argv[7] = {tool, map_path, t->brief ? one : all};
 	/* not MAP_FD itself: before glibc 2.29 a dup2() onto itself left it closed on exec */
 	_cleanup_close_ int map = fcntl(map_fd, F_DUPFD_CLOEXEC, MAP_FD + 1), out = -1, errors = -1;
-	int p[2], r;
+	int p[2], r, n = 3;
 
+	if (t->brief)
+		argv[n++] = no_temp;
+	if (weights) {
+		argv[n++] = adjust;
+		argv[n++] = weights;
+	}
 	if (map < 0 || pipe2(p, O_CLOEXEC) < 0)
 		return cn_error_set(err, CN_FAILED, errno, TOOL ": %s", strerror(errno));
 	t->out = p[0];
@@ -394,8 +385,8 @@ int cn_maptool_map(int map_fd, const struct cn_osdmap *m, const struct cn_ids *z
 	return map_all(map_fd, m, zero, false, ret, err);
 }
 
-int cn_maptool_map_same(int map_fd, const struct cn_osdmap *m, const struct cn_ids *zero, struct cn_mapping *ret,
-			struct cn_error *err)
+int cn_maptool_map_up(int map_fd, const struct cn_osdmap *m, const struct cn_ids *zero, struct cn_mapping *ret,
+		      struct cn_error *err)
 {
-	return map_all(map_fd, m, zero, is_plain(m), ret, err);
+	return map_all(map_fd, m, zero, true, ret, err);
 }

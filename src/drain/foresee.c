@@ -8,6 +8,7 @@
 
 #include "cephnode/base/interrupt.h"
 #include "cephnode/base/parallel.h"
+#include "entries.h"
 
 #define MAX_DOUBTS 256 /* PGs that the mon is asked for one by one, where the manager's statistics say something else */
 #define COMPAT_SET "-1"
@@ -40,6 +41,7 @@ const char *cn_pins_forbidden(const struct cn_osdmap *m)
 struct reader {
 	const struct cn_foresee *in;
 	bool no_tool;
+	bool brief[2]; /* of after and before the tool is asked for up sets alone */
 	struct cn_mapping before, after, live;
 	int fd_before, fd_after; /* the same when the change is still to come */
 	struct cn_error errors[3];
@@ -49,11 +51,11 @@ static void read_one(void *arg, size_t i)
 {
 	struct reader *rd = arg;
 	const struct cn_foresee *in = rd->in;
+	const struct cn_ids *zero = in->before || i > 0 ? NULL : in->leaving;
 
-	if (i == 0)
-		cn_maptool_map_same(rd->fd_after, in->osdmap, in->before ? NULL : in->leaving, &rd->after, &rd->errors[0]);
-	else if (i == 1)
-		(in->before ? cn_maptool_map : cn_maptool_map_same)(rd->fd_before, in->osdmap, NULL, &rd->before, &rd->errors[1]);
+	if (i < 2)
+		(rd->brief[i] ? cn_maptool_map_up : cn_maptool_map)(i == 0 ? rd->fd_after : rd->fd_before, in->osdmap, zero,
+								    i == 0 ? &rd->after : &rd->before, &rd->errors[i]);
 	else
 		cn_mapping_get(in->c, in->osdmap, &rd->live, &rd->errors[2]);
 }
@@ -61,6 +63,7 @@ static void read_one(void *arg, size_t i)
 static int read_all(struct reader *rd, struct cn_error *err)
 {
 	const struct cn_foresee *in = rd->in;
+	bool brief;
 	int r = cn_osdmap_file(in->c, in->osdmap->epoch, &rd->fd_after, err);
 
 	if (r == 0 && in->before)
@@ -69,6 +72,10 @@ static int read_all(struct reader *rd, struct cn_error *err)
 		return r;
 	if (!in->before)
 		rd->fd_before = rd->fd_after;
+	/* under hold the pins that are made need the true raw sets; of the map before only the binary form is known */
+	brief = cn_entries_suffice(in->osdmap, in->leaving);
+	rd->brief[0] = brief && (!in->before || json_array_size(in->osdmap->pg_upmap_items) == 0);
+	rd->brief[1] = brief && !in->before;
 	cn_parallel(in->before ? 2 : 3, 3, read_one, rd);
 	for (size_t i = 0; i < ARRAY_SIZE(rd->errors); i++)
 		if (rd->errors[i].errnum && r == 0) {
@@ -76,6 +83,10 @@ static int read_all(struct reader *rd, struct cn_error *err)
 			rd->no_tool = r == -ENOENT && i < 2;
 			cn_error_move(err, &rd->errors[i]);
 		}
+	if (r == 0 && rd->brief[1]) {
+		cn_mapping_apply_temp(&rd->before, in->osdmap);
+		cn_entries_leave(in->osdmap, in->leaving, &rd->before);
+	}
 	return r;
 }
 
@@ -182,47 +193,6 @@ static char *differs_from_known(const struct reader *rd)
 			return cn_asprintf("osdmaptool maps PG %s otherwise than the monitors do", cn_pgid_format(pg->id, text));
 	}
 	return NULL;
-}
-
-static void to_raw(const struct cn_osdmap *m, const struct cn_mapped_pool *pool, uint32_t seed)
-{
-	const struct cn_pool *p = cn_osdmap_pool(m, pool->id);
-	const int *raw = cn_mapped_set(pool, pool->raw, seed);
-	int *up = &pool->up[(size_t)seed * (size_t)pool->size], n = 0;
-
-	for (int i = 0; i < pool->size && raw; i++) {
-		const struct cn_osd *o = raw[i] == CN_CRUSH_NONE ? NULL : cn_osdmap_osd(m, raw[i]);
-
-		if (o && o->up)
-			up[n++] = raw[i];
-		else if (p && p->erasure) /* its places do not move up */
-			up[n++] = CN_CRUSH_NONE;
-	}
-	while (n < pool->size)
-		up[n++] = CN_CRUSH_NONE;
-}
-
-/* With the change the mon cancels every upmap entry that leads to an OSD of weight 0, in the same epoch; osdmaptool does not. */
-static void cancel_upmaps(struct reader *rd, const json_t *entries)
-{
-	json_t *j;
-	size_t i;
-
-	json_array_foreach (entries, i, j) {
-		const struct cn_mapped_pool *pool;
-		struct cn_pgid id;
-		const int *up;
-
-		if (!cn_pgid_parse(cn_json_str(j, "pgid", NULL), &id))
-			continue;
-		pool = cn_mapping_pool(&rd->after, id.pool);
-		up = pool ? cn_mapped_set(pool, pool->up, id.seed) : NULL;
-		for (int k = 0; up && k < pool->size; k++)
-			if (cn_ids_has(rd->in->leaving, up[k])) {
-				to_raw(rd->in->osdmap, pool, id.seed);
-				break;
-			}
-	}
 }
 
 static bool pins_wanted(const struct cn_foresee *in, const struct cn_forecast *plain)
@@ -344,8 +314,7 @@ int cn_foresee(const struct cn_foresee *in, struct cn_foresight *ret, struct cn_
 		ret->why_not = in->before ? differs_from_known(&rd) : why_not_trusted(&rd);
 	if (!ret->why_not && !in->before) {
 		collect_held(&rd, ret);
-		cancel_upmaps(&rd, in->osdmap->pg_upmap);
-		cancel_upmaps(&rd, in->osdmap->pg_upmap_items);
+		cn_entries_cancel(in->osdmap, in->leaving, rd.brief[0], &rd.after);
 	}
 	if (!ret->why_not && !cn_interrupted())
 		make(&rd, ret);

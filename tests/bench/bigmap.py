@@ -75,6 +75,33 @@ def multiply_pool(data, pools):
         lengthen(data, head, len(new) - old)
 
 
+def encode_profiles(profiles):
+    def text(s):
+        return struct.pack('<I', len(s)) + s.encode()
+    return struct.pack('<I', len(profiles)) + b''.join(
+        text(name) + struct.pack('<I', len(p)) + b''.join(text(k) + text(v) for k, v in sorted(p.items()))
+        for name, p in sorted(profiles.items()))
+
+
+def add_upmaps(path, dump_path, entries):
+    """entries: (pool, seed): [(from, to), ...], into map and dump. In the map they stand behind the profiles and the (no) full entries."""
+    made = json.loads(subprocess.run(['osdmaptool', path, '--dump', 'json'], check=True, capture_output=True).stdout)
+    data, profiles, entries = bytearray(path.read_bytes()), encode_profiles(made['erasure_code_profiles']), sorted(entries.items())
+    assert data.count(profiles) == 1
+    at = data.index(profiles) + len(profiles)
+    assert data[at:at + 8] == bytes(8)
+    new = struct.pack('<I', len(entries)) + b''.join(
+        struct.pack('<BQIiI', 1, *pg, -1, len(pairs)) + b''.join(struct.pack('<ii', *p) for p in pairs) for pg, pairs in entries)
+    data[at + 4:at + 8] = new
+    for head in 2, 8:
+        lengthen(data, head, len(new) - 4)
+    data[-4:] = struct.pack('<I', crc32c(data[:-4]))
+    path.write_bytes(data)
+    dump = json.loads(dump_path.read_text())
+    dump['pg_upmap_items'] = [{'pgid': '%d.%x' % pg, 'mappings': [{'from': a, 'to': b} for a, b in pairs]} for pg, pairs in entries]
+    dump_path.write_text(json.dumps(dump, separators=(',', ':')))
+
+
 def complete(path, n, made_pgs, kind, size, pgs, pools):
     """OSDs that exist, up and in; the pool's type, size and PGs, and more pools like it."""
     data = bytearray(path.read_bytes())

@@ -341,44 +341,58 @@ static void test_maptool_real(void **state _unused_)
 	cn_mapping_release(&without);
 }
 
-/* The brief form says the same, and is used only where it can. */
+/* The brief form says of up what the long one does. */
 static void test_maptool_brief(void **state _unused_)
 {
-	struct cn_osd osds[] = {{.id = 0, .up = true}, {.id = 1, .up = true}};
-	struct cn_osdmap m = {.pools = pools, .n_pools = 1, .osds = osds, .n_osds = 2};
 	int fd = open("data/maptool-ec.bin", O_RDONLY | O_CLOEXEC);
 	struct cn_mapping full = {}, brief = {};
 	struct cn_error e = {};
+	struct cn_ids zero = {};
 
-	m.pg_temp = json_array();
-	m.pg_upmap = json_array();
-	m.pg_upmap_items = json_array();
+	cn_ids_add(&zero, 2);
 	setenv("PATH", old_path, 1);
-	assert_int_equal(cn_maptool_map(fd, &m, NULL, &full, NULL), 0);
-	assert_int_equal(cn_maptool_map_same(fd, &m, NULL, &brief, NULL), 0);
-	assert_memory_equal(full.pools[0].raw, brief.pools[0].raw, 24 * 4 * sizeof(int));
-	assert_memory_equal(full.pools[0].up, brief.pools[0].up, 24 * 4 * sizeof(int));
-	assert_memory_equal(full.pools[0].acting, brief.pools[0].acting, 24 * 4 * sizeof(int));
-	cn_mapping_release(&full);
-	cn_mapping_release(&brief);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(cn_maptool_map(fd, &map, i ? &zero : NULL, &full, NULL), 0);
+		assert_int_equal(cn_maptool_map_up(fd, &map, i ? &zero : NULL, &brief, NULL), 0);
+		assert_memory_equal(full.pools[0].up, brief.pools[0].up, 24 * 4 * sizeof(int));
+		assert_memory_equal(full.pools[0].up, brief.pools[0].raw, 24 * 4 * sizeof(int));
+		assert_memory_equal(full.pools[0].up, brief.pools[0].acting, 24 * 4 * sizeof(int));
+		cn_mapping_release(&full);
+		cn_mapping_release(&brief);
+	}
 	fake_tool("echo \"$*\" >&2; exit 1");
-	assert_int_equal(cn_maptool_map_same(fd, &m, NULL, &brief, &e), -EPROTO);
-	assert_error(&e, CN_FAILED, "--test-map-pgs-dump");
-	osds[1].up = false;
-	assert_int_equal(cn_maptool_map_same(fd, &m, NULL, &brief, &e), -EPROTO);
-	assert_error(&e, CN_FAILED, "--test-map-pgs-dump-all");
-	osds[1].up = true;
-	json_array_append_new(m.pg_upmap_items, json_object());
-	assert_int_equal(cn_maptool_map_same(fd, &m, NULL, &brief, &e), -EPROTO);
-	assert_error(&e, CN_FAILED, "--test-map-pgs-dump-all");
+	assert_int_equal(cn_maptool_map_up(fd, &map, &zero, &brief, &e), -EPROTO);
+	assert_error(&e, CN_FAILED, "/proc/self/fd/3 --test-map-pgs-dump --clear-temp --adjust-crush-weight 2:0");
+	assert_int_equal(cn_maptool_map_up(fd, &map, NULL, &brief, &e), -EPROTO);
+	assert_error(&e, CN_FAILED, "/proc/self/fd/3 --test-map-pgs-dump --clear-temp");
 	fake_tool("cat data/maptool-ec.txt; echo '1.0\t[5,2'");
-	json_array_clear(m.pg_upmap_items);
-	assert_int_equal(cn_maptool_map_same(fd, &m, NULL, &brief, &e), -EPROTO);
+	assert_int_equal(cn_maptool_map_up(fd, &map, NULL, &brief, &e), -EPROTO);
 	assert_error(&e, CN_FAILED, "not understood: 1.0 raw");
-	json_decref(m.pg_temp);
-	json_decref(m.pg_upmap);
-	json_decref(m.pg_upmap_items);
+	cn_ids_release(&zero);
 	close(fd);
+}
+
+/* Whoever is down is left out; in an erasure-coded pool his place stays. */
+static void test_temp(void **state _unused_)
+{
+	struct cn_pool two[] = {{.id = 1, .size = 3, .pg_num = 4}, {.id = 2, .size = 3, .pg_num = 1, .erasure = true}};
+	struct cn_osd osds[] = {{.id = 0, .up = true}, {.id = 1, .up = false}, {.id = 2, .up = true}};
+	struct cn_osdmap m = {.pools = two, .n_pools = 2, .osds = osds, .n_osds = 3};
+	struct cn_mapping mp;
+
+	m.pg_temp = json_pack("[{ss,s[iii]},{ss,s[i]},{ss,s[iii]},{ss,s[i]},{ss,s[iiii]}]", "pgid", "1.0", "osds", 1, 2, 0,
+			      "pgid", "1.1", "osds", 1, "pgid", "2.0", "osds", 1, 2, 0, "pgid", "1.9", "osds", 0, "pgid", "1.3",
+			      "osds", 0, 0, 0, 0);
+	cn_mapping_init(&mp, &m, false);
+	for (size_t i = 0; i < 12; i++)
+		mp.pools[0].acting[i] = 7;
+	cn_mapping_apply_temp(&mp, &m);
+	assert_set(&mp, 1, 0, true, (int[]){2, 0, HOLE});
+	assert_set(&mp, 1, 1, true, (int[]){7, 7, 7});
+	assert_set(&mp, 1, 3, true, (int[]){7, 7, 7});
+	assert_set(&mp, 2, 0, true, (int[]){HOLE, 2, 0});
+	cn_mapping_release(&mp);
+	json_decref(m.pg_temp);
 }
 
 /* OSDs that do not exist: every set is empty. */
@@ -433,6 +447,7 @@ int main(void)
 		cmocka_unit_test(test_maptool_interrupted),
 		cmocka_unit_test(test_maptool_real),
 		cmocka_unit_test(test_maptool_brief),
+		cmocka_unit_test(test_temp),
 		cmocka_unit_test(test_maptool_real_simple),
 	};
 

@@ -43,6 +43,9 @@ const int *cn_mapped_set(const struct cn_mapped_pool *pool, const int *sets, uin
  * -EAGAIN: it has no statistics yet. Blocks; changes nothing. */
 int cn_mapping_get(struct cn_cluster *c, const struct cn_osdmap *m, struct cn_mapping *ret, struct cn_error *err);
 
+/* Acting sets, which are as up by now, as the pg_temp of `m` has them. */
+void cn_mapping_apply_temp(struct cn_mapping *mp, const struct cn_osdmap *m);
+
 /* The OSD map of an epoch as the mon keeps it, in a file descriptor of a sealed memory file (osdmaptool seeks); to be closed.
  * `osd getmap`. Blocks; changes nothing. */
 int cn_osdmap_file(struct cn_cluster *c, int64_t epoch, int *ret_fd, struct cn_error *err);
@@ -53,7 +56,6 @@ int cn_osdmap_file(struct cn_cluster *c, int64_t epoch, int *ret_fd, struct cn_e
  * OSDs); a signal ends it. Contacts no cluster. */
 int cn_maptool_map(int map_fd, const struct cn_osdmap *m, const struct cn_ids *zero, struct cn_mapping *ret,
 		   struct cn_error *err);
-/* The same for an `m` that is this very map, read at this epoch: in half the time where it has no upmaps, no pg_temp and no OSD
- * that is down, as all three sets are then one. (Of raw the order is up's.) */
-int cn_maptool_map_same(int map_fd, const struct cn_osdmap *m, const struct cn_ids *zero, struct cn_mapping *ret,
-			struct cn_error *err);
+/* Up alone, in half the time: raw and acting are copies of it, without what upmaps and pg_temp mean for them. */
+int cn_maptool_map_up(int map_fd, const struct cn_osdmap *m, const struct cn_ids *zero, struct cn_mapping *ret,
+		      struct cn_error *err);
