@@ -260,19 +260,24 @@ static bool setting_is(struct doctor *d, const char *who, const char *name, cons
 	return cn_config_show(d->run->c, who, name, &text, NULL) == 0 && strcmp(text, value) == 0;
 }
 
-/* Under mClock sleeps do not count and the profile says how much recovery gets. */
+/* Under mClock sleeps do not count and the profile says how much recovery gets. What is queued already has its date from when it
+ * was queued: with a custom profile that can be hours ahead, and a better profile does not change it. */
 static bool look_at_mclock(struct doctor *d, const char *who)
 {
+	static const char hint[] = "ceph config set osd osd_mclock_profile high_recovery_ops",
+			  restart[] = "; and then, as what is queued keeps its place, restart the OSDs host by host";
 	_cleanup_free_ char *profile = NULL;
+	bool custom;
 
 	if (!setting_is(d, who, "osd_op_queue", "mclock_scheduler"))
 		return false;
-	if (cn_config_show(d->run->c, who, "osd_mclock_profile", &profile, NULL) == 0 &&
-	    strcmp(profile, "high_recovery_ops") != 0)
-		add(d, "mclock",
-		    cn_asprintf("%s schedules by mClock with the profile %s, which gives recovery what clients leave", who,
-				profile),
-		    cn_strdup("ceph config set osd osd_mclock_profile high_recovery_ops"));
+	if (cn_config_show(d->run->c, who, "osd_mclock_profile", &profile, NULL) < 0 || strcmp(profile, "high_recovery_ops") == 0)
+		return true;
+	custom = strcmp(profile, "custom") == 0;
+	add(d, "mclock",
+	    cn_asprintf("%s schedules by mClock with the profile %s, which gives recovery %s", who, profile,
+			custom ? "no more than osd_mclock_scheduler_background_recovery_* say" : "what clients leave"),
+	    cn_asprintf("%s%s", hint, custom ? restart : ""));
 	return true;
 }
 

@@ -124,6 +124,9 @@ static int look(struct cn_run *run, struct cn_error *err)
 		cn_run_warning(run, "osd_mclock_profile is custom, and stays so: --speed has no say there");
 	else if (s->mclock)
 		add_rows(s->wanted, mclock, ARRAY_SIZE(mclock), asked(run));
+	if (s->classic && s->strict)
+		cn_run_warning(run, "some OSDs schedule by mClock, which resists osd_max_backfills and its like: of the others "
+				    "--speed sets the sleeps alone");
 	return 0;
 }
 
@@ -204,9 +207,18 @@ static const json_t *shown(const json_t *config, const char *name)
 	return NULL;
 }
 
+static bool is_sleep(const char *name)
+{
+	for (size_t i = N_NO_SLEEP; i < ARRAY_SIZE(classic); i++)
+		if (strcmp(classic[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 /* Adds what an OSD runs with and should not. Returns whether some of it may still change. */
 static bool look_at_values(struct cn_run *run, int osd, struct cn_strv *ret)
 {
+	bool sleepless = run->speed.classic && value_is(run, osd, "osd_op_queue", "mclock_scheduler");
 	_cleanup_free_ char *who = cn_asprintf("osd.%d", osd);
 	_cleanup_json_ json_t *config = NULL;
 	bool changing = false;
@@ -220,6 +232,8 @@ static bool look_at_values(struct cn_run *run, int osd, struct cn_strv *ret)
 		const char *now = cn_json_str(e, "value", NULL), *source = cn_json_str(e, "source", "default");
 		const char *want = strcmp(name, BRAKE) == 0 && run->speed.braked ? BRAKE_ON : json_string_value(v);
 
+		if (sleepless && is_sleep(name)) /* they are for the others */
+			continue;
 		if (cn_settings_same(now, want) || (strcmp(source, "mon") == 0 && cn_strv_has(&run->speed.outranked, name)))
 			continue;
 		cn_strv_addf(ret, "%s of osd.%d is %s (source: %s)", name, osd, now ? now : "its default", source);

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """--speed: set while data move, put back to the letter whatever happens, and no other hand's work undone."""
+import pathlib
+import shlex
+import subprocess
+
 from cnlib.case import OURS, QUICK, ClusterCase, signal, wait_for
 
 TIMEOUT = 600
@@ -168,7 +172,7 @@ class Classic(Speed, ClusterCase):
 
 
 class Mclock(Speed, ClusterCase):
-    SHAPE = dict(HOSTS=4, OSDS=1, SPEED='none', CONF_OSD='osd op queue = mclock_scheduler', PG_EC=0, **QUICK)
+    SHAPE = dict(HOSTS=4, OSDS=1, SPEED='none', CONF_OSD='osd op queue = mclock_scheduler', PG_REP=4, PG_EC=0, **QUICK)
     DATA = {'rep': (20, 65536)}
 
     def test_only_the_profile(self):
@@ -180,3 +184,47 @@ class Mclock(Speed, ClusterCase):
         run.wait(60)
         self.hold_the_move(False)
         self.assert_same(self.before, OURS)
+
+    def test_a_custom_profile_that_starves(self):
+        """An item of recovery counts 109 here: at 9 a second one passes each 12 s, and what is queued keeps its date afterwards."""
+        c = self.cluster
+        self.hold_the_move(False)
+        self.config_set('osd', 'osd_mclock_profile', 'custom')
+        wait_for('the OSDs heed it', lambda: all(self.runs_with(i, 'osd_mclock_profile') == 'custom' for i in range(4)), 20)
+        for i in range(4):
+            for name in 'res', 'lim':
+                c.tell(i, 'config set', var='osd_mclock_scheduler_background_recovery_' + name, val=['9'])
+        run = self.assert_code(self.tool.drain('node2', '--pin', 'never', '--stall-timeout', '4', '--accept', 'existing'), 5)
+        self.assertRegex(run.result['reason'], r'osd\.\d schedules by mClock with the profile custom, which gives recovery no more than '
+                         r'osd_mclock_scheduler_background_recovery_\* say')
+        command, restart = run.stderr.split('hint: ')[1].split('; ')[:2]
+        self.assertIn('restart the OSDs host by host', restart)
+        subprocess.run(shlex.split(command) + ['-c', c.conf], check=True, stdin=subprocess.DEVNULL, capture_output=True)
+        self.assert_removed(self.tool.drain('node2', '--pin', 'never', '--accept', 'existing'), 2)
+        self.assert_data()
+
+    def test_one_schedules_otherwise(self):
+        c, conf = self.cluster, pathlib.Path(self.cluster.conf)
+        text = conf.read_text()
+        self.hold_the_move(False)
+
+        def restart(text):
+            conf.write_text(text)
+            c.kill('osd.3', 'TERM')
+            c.start_osd(3)
+            c.wait_clean()
+        self.addCleanup(restart, text)
+        restart(text + '\n[osd.3]\nosd op queue = wpq\nosd recovery sleep ssd = 0.3\n')
+        self.hold_the_move(True)
+        run = self.drain('node2', 'gentle')
+        want = dict({k: v for k, v in GENTLE.items() if 'sleep' in k}, osd_mclock_profile='high_client_ops')
+        self.assert_config(self.as_set(want))
+        run.wait_event(event='warning', message='some OSDs schedule by mClock, which resists osd_max_backfills '
+                       'and its like: of the others --speed sets the sleeps alone')
+        # mClock sets every sleep to 0, which is no news
+        run.wait_event(event='warning', message='--speed does not hold everywhere: osd_recovery_sleep_ssd of osd.3 is 0.300000 (source: file)')
+        self.assertEqual(float(self.runs_with(3, 'osd_recovery_sleep_hdd')), 0.2)
+        self.cancel('node2')
+        run.wait(60)
+        self.assert_put_back()
+        self.hold_the_move(False)
