@@ -2,7 +2,7 @@
 /*
  * What `locks list` is measured on, and against; locks.py runs it. The configuration comes from $CEPH_CONF.
  *   images make POOL N LOCKED    makes N images, opens LOCKED of them and holds their locks until stdin ends; says "ready"
- *   images open POOL             opens all images read-only, one after another, and asks each who has locked it
+ *   images open POOL [NAMESPACE] opens all images read-only, one after another, and asks each who has locked it
  */
 #include <errno.h>
 #include <pthread.h>
@@ -111,6 +111,8 @@ int main(int argc, char **argv)
 		n_images = atol(argv[3]);
 		make(atol(argv[4]) < MOST_LOCKED ? atol(argv[4]) : MOST_LOCKED);
 	} else {
+		if (argc > 3)
+			rados_ioctx_set_namespace(io, argv[3]);
 		open_all();
 	}
 	rados_ioctx_destroy(io);
