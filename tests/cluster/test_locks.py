@@ -493,7 +493,9 @@ class Locks(ClusterCase):
             self.cluster.cont('osd.%d' % osd)
         self.assertRegex(run.stderr, 'cannot make sure that every OSD of pool (rbd|rep) knows the fence: .*; nothing was broken')
         self.assertEqual([x['locker'] for x in self.list(image)], [a.name])
-        self.break_(image, '--force')
+        run = self.assert_code(self.tool.run('locks', 'break', image, '--force'), 0)
+        self.assertRegex(run.stdout, r"^rbd/%s: lock '.*' of %s: broken\n%s stays fenced until \S+; .*:\n    ceph osd blocklist rm %s\n$" % (
+            image, a.name, a.address, a.address))
         self.assert_owner_is_safe(image, a)
 
 
