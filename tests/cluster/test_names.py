@@ -5,6 +5,7 @@ import os
 import subprocess
 
 from cnlib.case import QUICK, ClusterCase
+from cnlib.rbd import Client, create
 
 TIMEOUT = 1200
 POOL = 'my "pool" \\ ü €'
@@ -77,6 +78,19 @@ class IPv6(ClusterCase):
             self.assertEqual(([o['id'] for o in node['osds']], node['addresses']), ([1], ['fd00:1::2']), name)
         for name in ('fd00:1::22', 'fd00:1::', 'fd00:1::2::', '::2'):
             self.assert_code(self.tool.run('discover', name), 3)
+
+    def test_a_lock_is_broken(self):
+        create(self.cluster, 'rep/image')
+        client = Client(self.cluster, 'image', pool='rep')
+        self.addCleanup(client.kill)
+        self.assertEqual(client.ask('write', 'A'), '')
+        lock, = self.assert_code(self.tool.run('locks', 'list', 'rep/image', '-f', 'json'), 0).json['locks']
+        self.assertEqual((lock['state'], lock['address']), ('alive', client.address))
+        self.assert_code(self.tool.run('locks', 'break', 'rep/image', '--force', '--fence-host'), 4)      # our own
+        run = self.assert_code(self.tool.run('locks', 'break', 'rep/image', '--force', '-f', 'json'), 0)
+        self.assertEqual([f['address'] for f in run.result['fences']], [client.address])
+        self.assertIn(client.address, self.cluster.mon('osd dump')['blocklist'])
+        self.assertEqual(client.ask('write', 'B'), -108)
 
     def test_a_node_is_drained(self):
         observer = self.observer()
