@@ -326,26 +326,28 @@ contexts:
     def test_what_cannot_be(self):
         cluster, context = "clusters: [{name: c, cluster: {server: 'https://h:1'}}]\n", "current-context: x\n"
         user = context + cluster + "contexts: [{name: x, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {%s}}]\n"
-        for text, words in (
-                ("a: [", "line 2, column 1"), ("a: 1\na: 2\n", "line 2, column 1: a key that comes twice"), ("\ta: 1", "line 1"), ("- 1\n", "no kubeconfig"),
-                ("kind: Pod\n", "no kubeconfig"), (context, "no context 'x'"), ("clusters: 3\n" + context, "no list"),
-                ("contexts: [{name: x}]\n" + context, "names no cluster"),
-                (context + "contexts: [{name: x, context: {cluster: c}}]\n", "cluster 'c', which is not there"),
-                (context + cluster + "contexts: [{name: x, context: {cluster: c, user: u}}]\n", "user 'u', which is not there"),
-                (context + "clusters: [{name: c}]\ncontexts: [{name: x, context: {cluster: c}}]\n", "has no server"),
-                ("clusters: [{name: a}, {name: a}]\n" + context, "twice"),
-                (user % "client-key-data: '-s3cr3t-'", "is not base64"), (user % "client-key: /no/such/file", "cannot read"),
-                (user % ("client-key-data: %s" % data("client.key")), "only good together"),
-                (user % "exec: {command: x, apiVersion: client.authentication.k8s.io/v1alpha1}", "version"),
-                (user % "exec: {apiVersion: client.authentication.k8s.io/v1}", "no command"),
-                (user % "exec: {command: x, interactiveMode: Always, apiVersion: client.authentication.k8s.io/v1}", "ask"),
-                (user % "auth-provider: {name: gcp}", "auth-provider"),
-                ("x: &a [*a]\n", "line 1"), ("x: *a\n", "names nothing"), ("[" * 70 + "]" * 70, "deep"), ("? [a]\n: b\n", "no text"),
-                ("a: \"\\0\"\n", "must not be there"), ("#" * (1 << 20) + "\n", "large")):
-            said = self.config(kubeconfig=self.write("bad", text))
-            self.assertEqual(said.get("code"), 2, text[:100])
-            self.assertIn(words, said["message"])
-            self.assertIn("bad", said["message"])
+        with self.session() as do:
+            for text, words in (
+                    ("a: [", "line 2, column 1"), ("a: 1\na: 2\n", "line 2, column 1: a key that comes twice"), ("\ta: 1", "line 1"),
+                    ("- 1\n", "no kubeconfig"),
+                    ("kind: Pod\n", "no kubeconfig"), (context, "no context 'x'"), ("clusters: 3\n" + context, "no list"),
+                    ("contexts: [{name: x}]\n" + context, "names no cluster"),
+                    (context + "contexts: [{name: x, context: {cluster: c}}]\n", "cluster 'c', which is not there"),
+                    (context + cluster + "contexts: [{name: x, context: {cluster: c, user: u}}]\n", "user 'u', which is not there"),
+                    (context + "clusters: [{name: c}]\ncontexts: [{name: x, context: {cluster: c}}]\n", "has no server"),
+                    ("clusters: [{name: a}, {name: a}]\n" + context, "twice"),
+                    (user % "client-key-data: '-s3cr3t-'", "is not base64"), (user % "client-key: /no/such/file", "cannot read"),
+                    (user % ("client-key-data: %s" % data("client.key")), "only good together"),
+                    (user % "exec: {command: x, apiVersion: client.authentication.k8s.io/v1alpha1}", "version"),
+                    (user % "exec: {apiVersion: client.authentication.k8s.io/v1}", "no command"),
+                    (user % "exec: {command: x, interactiveMode: Always, apiVersion: client.authentication.k8s.io/v1}", "ask"),
+                    (user % "auth-provider: {name: gcp}", "auth-provider"),
+                    ("x: &a [*a]\n", "line 1"), ("x: *a\n", "names nothing"), ("[" * 70 + "]" * 70, "deep"), ("? [a]\n: b\n", "no text"),
+                    ("a: \"\\0\"\n", "must not be there"), ("#" * (1 << 20) + "\n", "large")):
+                said = do("config", self.write("bad", text))
+                self.assertEqual(said.get("code"), 2, text[:100])
+                self.assertIn(words, said["message"])
+                self.assertIn("bad", said["message"])
         both = "{name: c, cluster: {server: 'https://h', insecure-skip-tls-verify: true, certificate-authority-data: %s}}" % data("ca.crt")
         said = self.config(kubeconfig=self.write("bad", f"{context}clusters: [{both}]\ncontexts: [{{name: x, context: {{cluster: c}}}}]"))
         self.assertIn("not both", said["message"])

@@ -3,7 +3,7 @@
  * One operation of the Kubernetes client, its outcome as one line of JSON: for client_test.py and credentials_test.py.
  *
  * kubeprobe [--kubeconfig FILE] [--context NAME] [--clock still] [--timeout MS] OPERATION...
- *   config                           what cn_kube_config_load() finds; of secrets only whether they are there
+ *   config [FILE]                    what cn_kube_config_load() finds; of secrets only whether they are there
  *   get|once METHOD PATH [BODY]      cn_kube_request() with CN_KUBE_REPEAT or CN_KUBE_ONCE
  *   list PATH [QUERY]                cn_kube_list(): names, and how often it began again
  *   lists N PATH                     N lists side by side
@@ -70,12 +70,15 @@ static void tell_status(json_t *out, const struct cn_kube_status *s)
 	json_object_set_new(out, "cause", cn_json_string(s->cause));
 }
 
-static void do_config(struct probe *p, char **a _unused_)
+static void do_config(struct probe *p, char **a)
 {
+	struct cn_kube_options o = p->options;
 	_cleanup_(cn_kube_config_release) struct cn_kube_config c = {};
 	_cleanup_error_ struct cn_error err = {};
-	int r = cn_kube_config_load(&p->options, &c, &err);
+	int r;
 
+	o.kubeconfig = a[0] ? a[0] : o.kubeconfig;
+	r = cn_kube_config_load(&o, &c, &err);
 	tell(p->out, r, &err);
 	json_object_set_new(p->out, "found", json_boolean(r == 1));
 	if (r != 1)
