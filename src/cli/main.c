@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "cephnode/base/text.h"
 #include "cli/cli.h"
@@ -47,6 +48,7 @@ int main(int argc, char **argv)
 	enum cn_code code = CN_OK;
 	int e;
 
+	prctl(PR_SET_DUMPABLE, 0); /* keys and tokens of Ceph and Kubernetes belong in no core dump */
 	cn_stdio_init();
 	signal(SIGPIPE, SIG_IGN);
 	cn_locale_init();

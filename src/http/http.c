@@ -289,7 +289,9 @@ static int failed(struct cn_http *h, CURLcode code, const char *words, const str
 	int e = errno_of(h->easy, code, words);
 	enum cn_code c = e == ETIMEDOUT ? CN_TIMEOUT : e == EINVAL ? CN_USAGE : CN_FAILED;
 
-	cn_error_set(err, c, e, "%s:%d: %s", u->host, u->port, *words ? words : curl_easy_strerror(code));
+	if (!*words || strchr(words, '@')) /* what it says of a proxy's URL may have the password in it */
+		words = curl_easy_strerror(code);
+	cn_error_set(err, c, e, "%s:%d: %s", u->host, u->port, words);
 	if (e == EKEYREJECTED)
 		cn_error_hint(
 			err,
@@ -323,13 +325,17 @@ static int run(struct cn_http *h, CURLcode *ret, struct cn_error *err)
 	return 0;
 }
 
-static int may_talk(const struct cn_http_config *c, const struct cn_url *u, const char *url, struct cn_error *err)
+static int may_talk(const struct cn_http_config *c, const struct cn_url *u, const struct cn_http_request *req,
+		    struct cn_error *err)
 {
 	bool plain = strcmp(u->scheme, "http") == 0;
 
 	if (!plain && strcmp(u->scheme, "https") != 0)
 		return cn_error_set(err, CN_USAGE, EINVAL, "'%s' is not an http or https URL", u->scheme);
-	if (plain && !cn_http_is_loopback(url))
+	for (size_t i = 0; req->headers && req->headers[i]; i++)
+		if (strpbrk(req->headers[i], "\r\n")) /* curl would send what follows as headers of their own */
+			return cn_error_set(err, CN_USAGE, EINVAL, "a token or name with a line end in it");
+	if (plain && !cn_http_is_loopback(req->url))
 		return cn_error_set(err, CN_USAGE, EPERM, "%s:%d: plain http would show credentials to the network", u->host,
 				    u->port);
 	if (plain && c->proxy && *c->proxy && !cn_http_is_loopback(c->proxy))
@@ -418,7 +424,7 @@ int cn_http_do(struct cn_http *h, const struct cn_http_request *req, struct cn_h
 
 	r = cn_url_parse(req->url, &u, err);
 	if (r == 0)
-		r = may_talk(&h->config, &u, req->url, err);
+		r = may_talk(&h->config, &u, req, err);
 	if (r < 0)
 		return r;
 	atomic_fetch_add(&exchanges, 1);
@@ -448,8 +454,16 @@ static int check_pem(const char *pem, const char *what, struct cn_error *err)
 	return cn_error_set(err, CN_USAGE, EINVAL, "the %s is not PEM", what);
 }
 
+static bool is_one_of(const char *s, const char *const *words)
+{
+	while (*words && strcmp(s, *words) != 0)
+		words++;
+	return *words;
+}
+
 static int check_config(const struct cn_http_config *c, struct cn_error *err)
 {
+	static const char *const kinds[] = {"http", "https", "socks5", "socks5h", NULL};
 	_cleanup_(cn_url_release) struct cn_url proxy = {};
 	int r;
 
@@ -462,8 +476,7 @@ static int check_config(const struct cn_http_config *c, struct cn_error *err)
 		r = cn_error_set(err, CN_USAGE, EINVAL, "a client certificate and its key are only good together");
 	if (r == 0 && c->proxy && *c->proxy) {
 		r = cn_url_parse(c->proxy, &proxy, err);
-		if (r == 0 && strcmp(proxy.scheme, "http") != 0 && strcmp(proxy.scheme, "https") != 0 &&
-		    strncmp(proxy.scheme, "socks5", 6) != 0)
+		if (r == 0 && !is_one_of(proxy.scheme, kinds))
 			r = cn_error_set(err, CN_USAGE, EINVAL, "'%s' is no kind of proxy that is known here", proxy.scheme);
 		if (r < 0)
 			cn_error_wrap(err, "the proxy's URL");

@@ -103,6 +103,8 @@ static void hint(const struct cn_kube_config *config, const char *method, const 
 {
 	_cleanup_free_ char *right = NULL;
 
+	if (status / 100 == 3)
+		cn_error_hint(err, "redirects are not followed; the server's URL in %s may be wrong", config->source);
 	if (status == 401)
 		cn_error_hint(err, "the credential of %s is not accepted: it may have expired", config->source);
 	if (status == 403)

@@ -493,8 +493,15 @@ class Proxies(Case):
         self.assertEqual((said["r"], said["code"]), ("EPERM", 2))
 
     def test_no_proxy_at_all(self):
-        said = self.get("/version", kubeconfig=self.api.kubeconfig("odd", cluster={"proxy-url": "gopher://x:hunter2@y"}))
-        self.assertEqual(said["code"], 2)
+        for url in ("gopher://x:hunter2@y", "socks5g://x:hunter2@y", "http://x:hunter2@y:z"):
+            said = self.get("/version", kubeconfig=self.api.kubeconfig("odd", cluster={"proxy-url": url}))
+            self.assertEqual(said["code"], 2)
+
+    def test_no_password_of_a_proxy_is_told(self):
+        config = self.api.kubeconfig("away", cluster={"server": "https://api.example:6443"})
+        for url in ("gopher://x:hunter2@y", "http://x:hunter2@no.such.name.invalid:1", "http://x:hunter2@127.0.0.1:1"):
+            said = self.get("/version", kubeconfig=config, env={"https_proxy": url}, timeout=5000)
+            self.assertNotEqual(said["r"], "0")
 
 
 if __name__ == "__main__":

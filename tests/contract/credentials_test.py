@@ -92,6 +92,12 @@ class Tokens(Case):
         config = self.api.kubeconfig("basic", user={"username": "jane", "password": "hunter2"})
         self.assertEqual(self.probe(*GET, kubeconfig=config)["r"], "0")
 
+    def test_no_headers_by_the_back_door(self):
+        for user in ({"token": "s3cr3t\r\nX-Evil: 1"}, {"token": "s3cr3t-1", "as": "jane\nX-Evil: 1"}):
+            said = self.probe(*GET, kubeconfig=self.api.kubeconfig("evil", user=user))
+            self.assertEqual((said["r"], said["code"]), ("EINVAL", 2))
+        self.assertFalse(self.api.requests)
+
     def test_nobody(self):
         said = self.probe("get", "GET", "/api/v1/pods", kubeconfig=self.api.kubeconfig("nobody", user={}))
         self.assertEqual((said["r"], said["reason"]), ("EPERM", "Forbidden"))
