@@ -14,7 +14,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from apiserver import Answer, Api  # noqa: E402
+from apiserver import Answer, Api, make_cert  # noqa: E402
 from case import SCRATCH, Case, set_up, tear_down  # noqa: E402
 
 setUpModule, tearDownModule = set_up, tear_down
@@ -189,6 +189,19 @@ class Plugins(Case):
         self.assertEqual(self.probe(*GET)["r"], "0")
         self.assertEqual((self.api.seen[0].user, self.api.seen[0].headers.get("Authorization")), ("client", None))
 
+    def test_its_next_certificate(self):
+        make_cert(SCRATCH, "later", [])
+        pairs = [{"clientCertificateData": (SCRATCH / f"{name}.crt").read_text(), "clientKeyData": (SCRATCH / f"{name}.key").read_text()}
+                 for name in ("client", "later")]
+        self.answer(expires_in=60, **pairs[0])
+        with self.session() as do:
+            do(*GET)
+            self.answer(**pairs[1])
+            do(*GET)
+            do("advance", "61")
+            do(*GET)
+        self.assertEqual([r.user for r in self.api.seen], ["client", "client", "later"])
+
     def test_what_it_is_told(self):
         self.probe(*GET)
         info = json.loads((self.dir / "info").read_text())
@@ -201,7 +214,7 @@ class Plugins(Case):
                                 "certificate-authority-data": data("ca.crt")})
 
     def test_its_environment(self):
-        self.plugin("env >env; ls -l /proc/self/fd >fds; cat answer")
+        self.plugin("tr '\\0' '\\n' </proc/$$/environ >env; ls -l /proc/self/fd >fds; cat answer")
         self.configure(env=[{"name": "COLOUR", "value": "red"}, {"name": "PLUGIN_WORD", "value": "hunter2"}])
         self.probe(*GET, env={"COLOUR": "blue", "KUBERNETES_EXEC_INFO": "forged"})
         env = (self.dir / "env").read_text().splitlines()
