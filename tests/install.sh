@@ -3,7 +3,7 @@
 # install.sh: what building and testing need, by name, from the machine's own package sources (Debian 12).
 # Does nothing, and needs neither root nor a network, when all of it is there.
 set -eu
-PACKAGES="ca-certificates git gcc libc6-dev cmake ninja-build pkg-config clang-format python3 python3-docutils python3-rados
+PACKAGES="ca-certificates git gcc libc6-dev cmake ninja-build pkg-config clang-format dbus-daemon python3 python3-docutils python3-rados
   librados-dev librbd-dev libjansson-dev libblkid-dev libcmocka-dev libsmartcols-dev libcurl4-openssl-dev libyaml-dev libsystemd-dev
   ceph-base ceph-common ceph-mgr ceph-mon ceph-osd iproute2 jq openssl procps tmux util-linux"
 

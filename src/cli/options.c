@@ -20,8 +20,10 @@ const struct cn_option cn_options[] = {
 	 "health checks that do not count; 'existing' stands for those that are there now"},
 	{"speed", 0, "gentle|normal|fast", CN_OPTION_CHOICE, CN_OPT_FORECAST, AT(drain.speed), CN_SPEED_GENTLE, 0,
 	 "recovery settings for the time of the drain, put back afterwards (default: as the cluster is set)"},
-	{"stop-with", 0, "auto|mon|none", CN_OPTION_CHOICE, CN_OPT_STOP, AT(drain.stop_with), 0, 0,
-	 "who stops the daemons: the monitors, or none: wait for somebody to do it (default auto)"},
+	{"stop-with", 0, "auto|mon|systemd|kube|none", CN_OPTION_CHOICE, CN_OPT_STOP, AT(drain.stop_with), 0, 0,
+	 "who stops the daemons: the monitors, systemd (on the node itself), Kubernetes, or none: wait for somebody to do it; "
+	 "auto "
+	 "(default): by how they run"},
 	{"stall-timeout", 0, "SEC", CN_OPTION_INT, CN_OPT_WAIT, AT(drain.stall_timeout_s), 1, SECONDS_MAX,
 	 "give up with exit status 5 when no byte has moved for so long (default 1800)"},
 	{"timeout", 0, "SEC", CN_OPTION_INT, CN_OPT_WAIT, AT(drain.timeout_s), 1, SECONDS_MAX,

@@ -35,6 +35,7 @@ static void release(struct cn_run *run)
 	cn_strv_release(&run->accept);
 	cn_strv_release(&run->leftovers);
 	cn_speed_release(run);
+	cn_stop_release(run);
 }
 
 int cn_call_end(struct cn_run *run, int r, struct cn_error *err, const char *outcome)

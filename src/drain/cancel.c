@@ -14,7 +14,7 @@ static void look_at_osds(struct cn_run *run, const struct cn_osdmap *m, struct c
 
 			if (!o || strcmp(o->uuid, rec->uuid) != 0)
 				cn_strv_addf(gone, "osd.%d is removed already", rec->id);
-			else if (!o->up)
+			else if (!o->up && !run->drains[i].journal.stopped)
 				cn_run_warning(run,
 					       "osd.%d is down: start its daemon again (systemctl start ceph-osd@%d, or its pod)",
 					       rec->id, rec->id);
@@ -64,6 +64,8 @@ static int undo(struct cn_run *run, struct cn_error *err)
 	}
 	if (r == 0)
 		r = cn_settings_restore(run, &foreign, err);
+	if (r == 0)
+		r = cn_stop_restore(run, &foreign, err);
 	if (r == 0)
 		r = cn_save_all(run, CN_PHASE_CANCELLED, err);
 	if (r < 0 || foreign.n == 0)

@@ -262,6 +262,8 @@ static int remove_steps(struct cn_run *run, struct cn_error *err)
 		r = cn_step_sweep(run, err);
 	if (r == 0)
 		r = cn_step_audit(run, err);
+	if (r == 0)
+		r = cn_stop_finish(run, err);
 	if (r < 0)
 		return r;
 	cn_step_begin(run, "done");
@@ -385,6 +387,8 @@ static int drain_names(struct cn_run *run, const char *const *names, size_t n, b
 		r = cn_intake_own(run, err);
 	if (r == 0)
 		r = cn_intake_plan(run, &in, true, err);
+	if (r == 0 && run->n && !run->keep && cn_run_phase(run) < CN_PHASE_PURGE) /* one that goes on: the plan has not chosen */
+		r = cn_stop_choose_now(run, err);
 	if (r == 0)
 		r = confirm(run, err);
 	if (r == 0)

@@ -232,6 +232,21 @@ static int plan_once(struct cn_run *run, struct cn_intake *in, struct cn_error *
 	return r < 0 ? r : cn_plan_make(run->c, &in->inv, &run->accept, run->ctx->options, &now, &in->plan, err);
 }
 
+/* A driver that was asked for and cannot do it is a refusal like others: the plan shows it. */
+static int choose_stop(struct cn_run *run, struct cn_intake *in, struct cn_error *err)
+{
+	_cleanup_error_ struct cn_error e = {};
+	int r = cn_stop_choose(run, &in->inv.osdmap, &in->inv.crush, &in->plan.osds, &e);
+
+	if (r < 0 && e.code != CN_REFUSED)
+		cn_error_move(err, &e);
+	else if (r < 0) {
+		cn_plan_refuse(&in->plan, e.hint, "%s", e.message);
+		r = 0;
+	}
+	return r;
+}
+
 int cn_intake_plan(struct cn_run *run, struct cn_intake *in, bool tell, struct cn_error *err)
 {
 	int64_t end = cn_clock_boot_ms(run->clock) + PASSING_MS;
@@ -248,12 +263,18 @@ int cn_intake_plan(struct cn_run *run, struct cn_intake *in, bool tell, struct c
 		if (cn_clock_wait_ms(run->clock, 1000) < 0)
 			return cn_error_interrupted(err);
 	}
+	if (tell && !run->keep) {
+		r = choose_stop(run, in, err);
+		if (r < 0)
+			return r;
+	}
 	if (tell) {
 		json_t *plan = cn_plan_json(&in->plan);
 
 		for (size_t i = 0; i < in->plan.osds.n; i++)
 			cn_ids_add(&in->told, in->plan.osds.v[i]);
 		cn_speed_tell(run, plan);
+		cn_stop_tell(run, plan);
 		cn_emit(run, "plan", plan);
 		for (size_t i = 0; i < in->plan.warnings.n; i++)
 			cn_run_warning(run, "%s", in->plan.warnings.v[i]);

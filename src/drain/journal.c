@@ -155,6 +155,7 @@ void cn_journal_release(struct cn_journal *j)
 	free(j->osds);
 	cn_strv_release(&j->flags_set);
 	json_decref(j->settings);
+	json_decref(j->stopped);
 	json_decref(j->weight_sets);
 	json_decref(j->upmaps);
 	free(j->pgs);
@@ -246,6 +247,8 @@ json_t *cn_journal_json(const struct cn_journal *j)
 	json_object_set_new(b, "flags_set", cn_json_strv(&j->flags_set));
 	if (j->settings)
 		json_object_set(b, "settings", j->settings);
+	if (j->stopped)
+		json_object_set(b, "stopped", j->stopped);
 	json_object_set_new(b, "weight_sets", j->weight_sets ? json_incref(j->weight_sets) : json_null());
 	json_object_set_new(b, "pgs", pgs_json(j));
 	json_object_set_new(b, "pools", pools_json(j));
@@ -345,6 +348,7 @@ int cn_journal_read(const json_t *body, struct cn_journal *ret, struct cn_error 
 	cn_owner_read(cn_json_obj(body, "owner"), &j.owner);
 	read_osds(cn_json_arr(body, "osds"), &j);
 	j.settings = json_deep_copy(json_object_get(body, "settings")); /* not shared: they change */
+	j.stopped = json_deep_copy(json_object_get(body, "stopped"));   /* the same */
 	j.weight_sets = json_incref(cn_json_obj(body, "weight_sets"));
 	j.bytes_total = cn_json_int(body, "bytes_total", 0);
 	j.bytes_beside = cn_json_int(body, "bytes_beside", 0);

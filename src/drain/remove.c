@@ -3,10 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "run.h"
+#include "stop.h"
 
-#define DOWN_POLL_MS 200
-#define DOWN_LIMIT_MS 60000
+#define COMES_BACK 3 /* times that a daemon is stopped once more */
 
 /* A reweight that an operator has set in mid-drain is the one to go back to: written down before `out` covers it. */
 static bool take_in_other_reweights(struct cn_run *run, const struct cn_osdmap *m, const struct cn_ids *in)
@@ -76,23 +75,6 @@ int cn_step_out(struct cn_run *run, struct cn_error *err)
 	return 0;
 }
 
-/* Which of the run's OSDs are up now. */
-static int read_up(struct cn_run *run, struct cn_ids *ret, struct cn_error *err)
-{
-	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {};
-	_cleanup_(cn_ids_release) struct cn_ids osds = {};
-	int r = cn_osdmap_get(run->c, &m, err);
-
-	if (r < 0)
-		return r;
-	cn_ids_release(ret);
-	cn_run_osds(run, &m, &osds);
-	for (size_t i = 0; i < osds.n; i++)
-		if (cn_osdmap_osd(&m, osds.v[i])->up)
-			cn_ids_add(ret, osds.v[i]);
-	return 0;
-}
-
 /* The last look before daemons are stopped: the whole proof once more, now that nobody else may change the map. */
 static int prove_now(struct cn_run *run, bool need_safe, struct cn_error *err)
 {
@@ -103,72 +85,6 @@ static int prove_now(struct cn_run *run, bool need_safe, struct cn_error *err)
 	if (r < 0)
 		return r;
 	return reason ? cn_error_set(err, CN_FAILED, EAGAIN, "not proven any more: %s", reason) : 0;
-}
-
-/* Nobody is asked to stop them: somebody else does. The lock is given back meanwhile, and everything looked at again after it. */
-static int await_someone(struct cn_run *run, struct cn_error *err)
-{
-	_cleanup_(cn_ids_release) struct cn_ids up = {};
-	struct cn_patience patience = {};
-	bool told = false;
-	int r;
-
-	cn_window_close(run);
-	for (;;) {
-		_cleanup_free_ char *names = NULL, *what = NULL;
-
-		r = read_up(run, &up, err);
-		if (r < 0 && r != -ETIMEDOUT)
-			return r;
-		if (r == 0 && up.n == 0)
-			break;
-		names = cn_ids_format(&up, "osd.", ", ");
-		what = cn_asprintf("%s still run; stop them (--stop-with none leaves that to you)", names);
-		if (!told)
-			cn_run_warning(run, "%s", what);
-		told = true;
-		r = cn_patience_check(run, &patience, 0, (int64_t)up.n, what, err);
-		if (r == 0)
-			r = cn_check_journals(run, err);
-		if (r < 0)
-			return r;
-		if (cn_clock_wait_ms(run->clock, 1000) < 0)
-			return cn_error_interrupted(err);
-	}
-	r = cn_window_open(run, err);
-	return r < 0 ? r : cn_gate(run, true, err);
-}
-
-/* `osd stop` sets a bit in the map that clears at the daemon's next boot: one that is started again is told again. */
-static int stop_by_mon(struct cn_run *run, struct cn_error *err)
-{
-	_cleanup_(cn_ids_release) struct cn_ids up = {};
-	int64_t end = cn_clock_boot_ms(run->clock) + DOWN_LIMIT_MS, again = 0;
-
-	for (;;) {
-		int64_t now = cn_clock_boot_ms(run->clock);
-		_cleanup_free_ char *names = NULL;
-		int r = read_up(run, &up, err);
-
-		if (r < 0 || up.n == 0)
-			return r;
-		if (now >= end) {
-			names = cn_ids_format(&up, "osd.", ", ");
-			cn_error_set(err, CN_TIMEOUT, ETIMEDOUT, "%s did not go down", names);
-			cn_error_hint(err, "stop the daemons on the node, then run the same command again");
-			return -ETIMEDOUT;
-		}
-		if (now >= again) {
-			r = cn_gate(run, true, err);
-			if (r == 0)
-				r = cn_osd_stop(run->c, &up, err);
-			if (r < 0)
-				return r;
-			again = now + 10000;
-		}
-		if (cn_clock_wait_ms(run->clock, DOWN_POLL_MS) < 0)
-			return cn_error_interrupted(err);
-	}
 }
 
 int cn_step_stop(struct cn_run *run, struct cn_error *err)
@@ -183,9 +99,9 @@ int cn_step_stop(struct cn_run *run, struct cn_error *err)
 	if (r == 0)
 		r = cn_save_all(run, CN_PHASE_STOP, err);
 	if (r == 0)
-		r = read_up(run, &up, err);
+		r = cn_stop_read_up(run, &up, err);
 	if (r == 0 && up.n)
-		r = run->ctx->options->stop_with == CN_STOP_NONE ? await_someone(run, err) : stop_by_mon(run, err);
+		r = cn_stop_osds(run, err);
 	if (r < 0)
 		return cn_error_wrap(err, "cannot stop the OSDs");
 	cn_step_end(run, "stop", json_pack("{so}", "osds", cn_json_ids(&up)));
@@ -220,6 +136,35 @@ static int purge_one(struct cn_run *run, int id, struct cn_error *err)
 	return r;
 }
 
+static int stop_again(struct cn_run *run, const char *what, struct cn_error *err)
+{
+	int r;
+
+	cn_run_warning(run, "%s; stopping it once more", what);
+	r = cn_stop_osds(run, err);
+	return r < 0 ? r : prove_now(run, false, err);
+}
+
+/* A supervisor may have started again what was stopped, even where the map does not show it up yet. */
+static int stop_who_came_back(struct cn_run *run, struct cn_error *err)
+{
+	for (int tries = 0;; tries++) {
+		_cleanup_free_ char *what = NULL;
+		int r = cn_stop_look_again(run, &what, err);
+
+		if (r < 0 || !what)
+			return r;
+		if (tries == COMES_BACK) {
+			cn_error_set(err, CN_FAILED, EBUSY, "%s, although it was stopped %d times", what, tries + 1);
+			cn_error_hint(err, "find out what starts it again, switch that off, and run the same command again");
+			return -EBUSY;
+		}
+		r = stop_again(run, what, err);
+		if (r < 0)
+			return r;
+	}
+}
+
 int cn_step_purge(struct cn_run *run, struct cn_error *err)
 {
 	_cleanup_(cn_osdmap_release) struct cn_osdmap m = {};
@@ -233,18 +178,19 @@ int cn_step_purge(struct cn_run *run, struct cn_error *err)
 	if (r == 0)
 		r = cn_save_all(run, CN_PHASE_PURGE, err);
 	if (r == 0)
+		r = stop_who_came_back(run, err);
+	if (r == 0)
 		r = cn_osdmap_get(run->c, &m, err);
 	if (r < 0)
 		return r;
 	cn_run_osds(run, &m, &osds);
 	for (size_t i = 0; i < osds.n && r == 0; i++) {
 		r = purge_one(run, osds.v[i], err);
-		for (int tries = 0; r == -EBUSY && tries < 3; tries++) { /* a supervisor started it: stop, and be quicker */
-			cn_run_warning(run, "osd.%d came up again; stopping it once more", osds.v[i]);
+		for (int tries = 0; r == -EBUSY && tries < COMES_BACK; tries++) { /* started again just now: be quicker */
+			_cleanup_free_ char *what = cn_asprintf("osd.%d came up again", osds.v[i]);
+
 			cn_error_release(err);
-			r = run->ctx->options->stop_with == CN_STOP_NONE ? await_someone(run, err) : stop_by_mon(run, err);
-			if (r == 0)
-				r = prove_now(run, false, err);
+			r = stop_again(run, what, err);
 			if (r == 0)
 				r = purge_one(run, osds.v[i], err);
 		}

@@ -29,6 +29,13 @@ struct cn_speed_state {
 	int64_t set_ms, slow_ms; /* CLOCK_BOOTTIME: set last; slow operations seen last */
 };
 
+/* stop.c: who stops the daemons. */
+struct cn_stop_state {
+	const struct cn_stop_driver *driver; /* NULL: not chosen yet */
+	struct cn_strv does;                 /* what it will do, for the plan */
+	void *state;                         /* the driver's */
+};
+
 struct cn_run {
 	struct cn_drain_context *ctx;
 	struct cn_cluster *c; /* ctx->cluster */
@@ -54,6 +61,7 @@ struct cn_run {
 	const struct cn_plan *plan;    /* in the first window: sizes and fill as read last; borrowed */
 	struct cn_foresight foresight; /* of the forecast under hold, for the pins */
 	struct cn_speed_state speed;
+	struct cn_stop_state stop;
 	bool result_emitted;
 	int64_t timeout_at_ms; /* CLOCK_BOOTTIME; 0: none */
 };
@@ -127,6 +135,22 @@ int cn_step_stop(struct cn_run *run, struct cn_error *err);
 int cn_step_purge(struct cn_run *run, struct cn_error *err);
 int cn_step_sweep(struct cn_run *run, struct cn_error *err); /* sweep.c */
 int cn_step_audit(struct cn_run *run, struct cn_error *err);
+
+/* stop.c: the driver that stops daemons. choose: CN_REFUSED when the one that was asked for cannot serve these OSDs; reads only.
+ * choose_now: unless it was chosen already, by the maps as they are. */
+int cn_stop_choose(struct cn_run *run, const struct cn_osdmap *m, const struct cn_crush *crush, const struct cn_ids *osds,
+		   struct cn_error *err);
+int cn_stop_choose_now(struct cn_run *run, struct cn_error *err);
+void cn_stop_tell(const struct cn_run *run, json_t *plan); /* adds "stop" to a plan event */
+/* Under the decision lock, which may be given back meanwhile; 0: none of the run's OSDs is up or runs. CHANGES. */
+int cn_stop_osds(struct cn_run *run, struct cn_error *err);
+/* *ret_what (to be freed): something has started a stopped daemon again, whether or not the map shows it yet; else NULL. */
+int cn_stop_look_again(struct cn_run *run, char **ret_what, struct cn_error *err);
+int cn_stop_audit(struct cn_run *run, struct cn_strv *ret, struct cn_error *err); /* what runs there that it does not know */
+/* What was changed outside of Ceph: all of it put back; and, at the end, what was changed for the time of the drain only. */
+int cn_stop_restore(struct cn_run *run, struct cn_strv *ret_foreign, struct cn_error *err);
+int cn_stop_finish(struct cn_run *run, struct cn_error *err);
+void cn_stop_release(struct cn_run *run);
 
 /* undo.c: CRUSH weights (with weight-sets) and reweights as the journal has them. *ret_foreign: others' changes left alone.
  * pending_only: of OSDs whose weight was set to 0 by a window whose forecast has not passed. */

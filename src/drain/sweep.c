@@ -265,6 +265,8 @@ int cn_step_audit(struct cn_run *run, struct cn_error *err)
 	}
 	if (r == 0)
 		r = find_new_osds(run, &run->leftovers, err);
+	if (r == 0)
+		r = cn_stop_audit(run, &run->leftovers, err);
 	if (r < 0)
 		return cn_error_wrap(err, "cannot audit");
 	for (size_t i = 0; i < ARRAY_SIZE(looked_for); i++)

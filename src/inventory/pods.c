@@ -382,3 +382,11 @@ int cn_pods_resolve(const struct cn_facts *f, const struct cn_pods *pods, const 
 		r = check_hosts(f, spec, found, err);
 	return r;
 }
+
+bool cn_inventory_pod_runs(const struct cn_osdmap *m, const struct cn_crush *crush, const struct cn_pods *pods,
+			   const struct cn_pod *pod, int osd)
+{
+	struct cn_facts f = {.osdmap = m, .crush = crush};
+
+	return cn_pod_claims(&f, pods, pod, osd);
+}

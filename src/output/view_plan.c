@@ -121,6 +121,7 @@ static char *fullest_fact(const json_t *event)
 	return cn_asprintf("%s: %.1f %% full, now %.1f %%", name, 100 * after, 100 * before);
 }
 
+#define STOP_LINES_MOST 3
 #define TARGETS_MOST 24 /* rows: more OSDs than that are shown by host, the fullest first */
 #define FILL_BAR_COLUMNS 16
 
@@ -246,6 +247,26 @@ static void append_targets(char **text, const json_t *targets, const struct cn_t
 						  left_out == 1 ? "" : "s"));
 }
 
+/* Many OSDs of a node are stopped in the same way: the first lines tell. */
+static char *stop_text(const json_t *event)
+{
+	const json_t *stop = json_object_get(event, "stop"), *does = cn_json_arr(stop, "does");
+	_cleanup_(cn_strv_release) struct cn_strv words = {0};
+	_cleanup_free_ char *text = NULL;
+	json_t *j;
+	size_t i;
+
+	if (!stop)
+		return NULL;
+	json_array_foreach (does, i, j)
+		if (i < STOP_LINES_MOST)
+			cn_strv_add(&words, json_string_value(j) ? json_string_value(j) : "");
+	if (json_array_size(does) > STOP_LINES_MOST)
+		cn_strv_addf(&words, "and %zu more", json_array_size(does) - STOP_LINES_MOST);
+	text = cn_strv_join(&words, "; ");
+	return cn_asprintf("by %s: %s", cn_json_str(stop, "with", "?"), text);
+}
+
 static json_t *plan_facts(const json_t *event)
 {
 	json_t *facts = json_array();
@@ -256,6 +277,7 @@ static json_t *plan_facts(const json_t *event)
 	add_fact(facts, "OSDs", cn_osds_text(cn_json_arr(event, "osds")));
 	add_fact(facts, "Method", method_text(cn_json_str(event, "method", NULL)));
 	add_fact(facts, "Speed", speed_text(event));
+	add_fact(facts, "Stopped", stop_text(event));
 	if (pgs >= 0)
 		add_fact(facts, "Placement groups", cn_asprintf("%lld", (long long)pgs));
 	add_fact(facts, "Data to move", bytes_fact(event));

@@ -6,7 +6,7 @@
 
 enum cn_method { CN_METHOD_CRUSH, CN_METHOD_OUT };
 enum cn_pin_mode { CN_PIN_AUTO, CN_PIN_ALWAYS, CN_PIN_NEVER };
-enum cn_stop_with { CN_STOP_AUTO, CN_STOP_MON, CN_STOP_NONE };
+enum cn_stop_with { CN_STOP_AUTO, CN_STOP_MON, CN_STOP_SYSTEMD, CN_STOP_KUBE, CN_STOP_NONE };
 enum cn_speed { CN_SPEED_AS_IS, CN_SPEED_GENTLE, CN_SPEED_NORMAL, CN_SPEED_FAST }; /* as it is: no setting is touched */
 
 struct cn_drain_options {

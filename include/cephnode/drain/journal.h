@@ -94,6 +94,7 @@ struct cn_journal {
 	size_t n_osds;
 	struct cn_strv flags_set;  /* set by us, not there before */
 	json_t *settings;          /* entries of the config database that --speed has set, see settings.c; NULL: none */
+	json_t *stopped;           /* what was changed outside of Ceph to stop daemons, see stop.h; NULL: nothing */
 	json_t *weight_sets;       /* choose_args entries before, see weightset.h; NULL: none */
 	struct cn_journal_pg *pgs; /* sorted */
 	size_t n_pgs;

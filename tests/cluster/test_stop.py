@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Who stops the daemons: systemd on this machine (one that stands in for it, on a private bus), Kubernetes (an API server in memory
+that really ends and starts the OSDs), or the monitors where neither does."""
+import subprocess
+import sys
+import threading
+
+from cnlib.case import OURS, QUICK, ClusterCase, wait_for
+from cnlib.util import CEPHNODE, ROOT, clean_env, die_with_parent
+
+sys.path.insert(0, str(ROOT / 'tests' / 'contract'))
+from apiserver import Api  # noqa: E402
+
+TIMEOUT = 900
+FAKESYSTEMD = CEPHNODE.parent / 'tests' / 'fakesystemd'
+HOLD = 'ceph.rook.io/do-not-reconcile'
+
+
+class Bus:
+    """A private bus and what answers on it as systemd. units: {name: (osd or None, state)}."""
+
+    def __init__(self, cluster, units, *args):
+        self.processes, self.lines = [], []
+        bus = self._start(['dbus-daemon', '--session', '--nofork', '--nopidfile', '--print-address'])
+        self.env = {'DBUS_SYSTEM_BUS_ADDRESS': bus.stdout.readline().strip()}
+        pids = {u: cluster.rig('cn_pid', 'osd.%d' % o) if o is not None else '0' for u, (o, _) in units.items()}
+        fake = self._start([str(FAKESYSTEMD), *args, *('%s=%s=%s' % (u, pids[u], s) for u, (_, s) in units.items())], **self.env)
+        assert fake.stdout.readline() == 'ready\n'
+        self.reader = threading.Thread(target=lambda: self.lines.extend(line.strip() for line in iter(fake.stdout.readline, '')),
+                                       daemon=True)
+        self.reader.start()
+
+    def _start(self, argv, **env):
+        p = subprocess.Popen(argv, env=clean_env(**env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                             preexec_fn=die_with_parent)
+        self.processes.append(p)
+        return p
+
+    def end(self):
+        for p in self.processes:
+            p.kill()
+            p.wait()
+        self.reader.join()
+        for p in self.processes:
+            p.stdout.close()
+
+
+class Stop(ClusterCase):
+    SHAPE = dict(HOSTS=5, OSDS=2, PG_EC=0, PG_RBD=0, PG_REP=16, **QUICK)
+    DATA = {'rep': (40, 65536)}
+    NOBODY = {'DBUS_SYSTEM_BUS_ADDRESS': 'unix:path=/nonexistent'}   # this machine may have a systemd of its own
+
+    def bus(self, units, *args):
+        bus = Bus(self.cluster, units, *args)
+        self.addCleanup(bus.end)
+        return bus
+
+    def drain(self, *args, env=None, trap=None, start=False):
+        go = self.tool.start_drain if start else self.tool.drain
+        return go('node2', *args, env={**self.NOBODY, **(env or {})}, trap=trap)
+
+    def stop_of(self, run):
+        return run.events('plan')[0]['stop']
+
+    # --- systemd ---
+    def test_refused_is_untouched(self):
+        c = self.cluster
+        before = c.snapshot()
+        for driver, words in (('systemd', 'systemd cannot be asked for ceph-osd@2.service'), ('kube', 'no Kubernetes API is configured')):
+            run = self.assert_code(self.drain('--stop-with', driver), 4)
+            self.assertIn(words, run.stderr)
+            self.assertIn('--stop-with mon', run.stderr)
+        bus = self.bus({'ceph-osd@2.service': (2, 'enabled'), 'ceph-osd@3.service': (None, 'enabled')})
+        run = self.assert_code(self.drain('--stop-with', 'systemd', env=bus.env), 4)
+        self.assertIn('systemd runs no ceph-osd@3.service', run.stderr)
+        plan = self.assert_code(self.tool.run('plan', 'node2', '-f', 'json', env={**self.NOBODY, **bus.env}), 0).json
+        self.assertEqual(plan['stop']['with'], 'mon')
+        self.assertEqual(bus.lines, [])
+        self.assert_same(before)
+
+    def test_units_of_this_machine(self):
+        c = self.cluster
+        observer = self.observer(expected=[2, 3])
+        cephadm = 'ceph-%s@osd.3.service' % c.mon('status')['fsid']
+        volume = 'ceph-volume@lvm-2-%s.service' % c.osds()[2]['uuid']
+        bus = self.bus({'ceph-osd@2.service': (2, 'enabled-runtime'), volume: (None, 'enabled'), cephadm: (3, 'disabled'),
+                        'ceph-osd@3.service': (None, 'enabled')})
+        run = self.drain(env=bus.env)
+        self.assert_removed(run, 2)
+        self.assertEqual(self.stop_of(run), {'with': 'systemd', 'does': ['systemctl disable --now ceph-osd@2.service',
+                                                                        'systemctl disable --now ' + cephadm]})
+        self.assertEqual(bus.lines, ['disable ' + volume, 'disable ceph-osd@2.service', 'stop ceph-osd@2.service', 'stop ' + cephadm])
+        self.assert_clean_report(observer, [2, 3])
+        self.assert_data()
+
+    def test_systemd_says_no_and_cancel_starts_again(self):
+        c = self.cluster
+        before = c.snapshot()
+        units = {'ceph-osd@2.service': (2, 'enabled'), 'ceph-osd@3.service': (3, 'disabled')}
+        bus = self.bus(units, '--deny')
+        run = self.assert_code(self.drain('--stop-with', 'systemd', env=bus.env), 1)
+        self.assertIn('systemd: cannot disable ceph-osd@2.service: Access denied', run.stderr)
+        self.assertIn('hint: systemctl disable --now ceph-osd@2.service', run.stderr)
+        self.assertTrue(c.is_up(2) and c.is_up(3))
+        bus = self.bus(units)
+        self.drain('--stop-with', 'systemd', env=bus.env, trap='stop:end:KILL', start=True).wait()
+        self.assertEqual(bus.lines, ['disable ceph-osd@2.service', 'stop ceph-osd@2.service', 'stop ceph-osd@3.service'])
+        del bus.lines[:]
+        self.assert_code(self.tool.run('cancel', 'node2', '-f', 'json', env={**self.NOBODY, **bus.env}), 0)
+        self.assertEqual(bus.lines, ['start ceph-osd@3.service', 'enable ceph-osd@2.service', 'start ceph-osd@2.service'])
+        for i in (2, 3):
+            c.start_osd(i)
+        volatile = ['osd dump | osds | osd.%d | %s' % (i, w) for i in (2, 3) for w in ('public_addr', 'cluster_addr', 'heartbeat_')]
+        self.assert_same(before, list(OURS) + volatile)
+
+    # --- Kubernetes ---
+    def api(self):
+        api = Api(self.dir / 'api')
+        api.up()
+        self.addCleanup(api.down)
+        api.on_terminate, api.on_start = self.terminate, self.start_pod
+        self.starts = True              # whether a container that is started runs an OSD
+        api.node('node2', ip='127.0.1.2', labels={'ceph-osd': 'enabled', 'rack': 'r1'})
+        self.k = api
+        self.env = {'KUBECONFIG': api.kubeconfig()}
+        return api
+
+    def osds_of(self, pod):
+        label = pod['metadata'].get('labels', {}).get('ceph-osd-id')
+        return [int(label)] if label else [2, 3]
+
+    def terminate(self, pod):
+        """The kubelet: the daemons end, then the pod is gone."""
+        def end():
+            for i in self.osds_of(pod):
+                self.cluster.rig('cn_kill', 'osd.%d' % i, 'TERM', check=False)
+            for i in self.osds_of(pod):
+                wait_for('osd.%d has ended' % i, lambda i=i: not self.cluster.running('osd.%d' % i))
+            self.k.confirm(pod['metadata']['namespace'], pod['metadata']['name'])
+        threading.Thread(target=end, daemon=True).start()
+
+    def start_pod(self, pod):
+        for i in self.osds_of(pod) if self.starts else ():
+            self.cluster.rig('cn_osd_start', i)
+
+    def rook(self, version=None):
+        api = self.api()
+        for i in (2, 3):
+            name, labels = 'rook-ceph-osd-%d' % i, {'app': 'rook-ceph-osd', 'ceph-osd-id': str(i), 'topology-location-host': 'node2'}
+            api.deployment('rook-ceph', name, match=labels, labels={'rook-version': version} if version else None)
+            api.pod('rook-ceph', name + '-6b7f9c5d44-abcde', node='node2', labels=labels, host_ip='127.0.1.2', pod_ips=['127.0.1.2'],
+                    owner=('ReplicaSet', name + '-6b7f9c5d44'))
+        api.deployment('rook-ceph', 'rook-ceph-operator', match={'app': 'rook-ceph-operator'})
+        return api
+
+    def replicas(self):
+        return [self.k.get('deployments', 'rook-ceph', 'rook-ceph-' + n)['spec']['replicas'] for n in ('osd-2', 'osd-3', 'operator')]
+
+    def helm(self, kind):
+        """One pod for all OSDs of the node."""
+        api = self.api()
+        labels = {'application': 'ceph', 'component': 'osd'}
+        api.daemonset('ceph', 'ceph-osd', match=labels, node_selector={'ceph-osd': 'enabled'})
+        pod = api.pod('ceph', 'ceph-osd-x9z2k', node='node2', labels=labels, host_ip='127.0.1.2', pod_ips=['127.0.1.2'],
+                      owner=(kind, 'ceph-osd'))
+        pod['spec']['nodeSelector'] = {'ceph-osd': 'enabled', 'rack': 'r1'}
+        other = api.pod('ceph', 'ceph-mon-aaaaa', node='node2', labels={'component': 'mon'}, owner=('DaemonSet', 'ceph-mon'))
+        other['spec']['nodeSelector'] = {'rack': 'r1'}
+        return api
+
+    def test_a_label_of_the_node(self):
+        observer, api = self.observer(expected=[2, 3]), self.helm('DaemonSet')
+        run = self.drain(env=self.env)
+        self.assert_removed(run, 2)
+        self.assertEqual(self.stop_of(run), {'with': 'kube', 'does': [
+            'take label ceph-osd=enabled off node node2, which DaemonSet ceph/ceph-osd asks for']})
+        self.assertEqual(api.get('nodes', '', 'node2')['metadata']['labels'], {'kubernetes.io/hostname': 'node2', 'rack': 'r1'})
+        self.assertEqual([p['metadata']['name'] for p in api.all('pods')], ['ceph-mon-aaaaa'])
+        self.assertIn('kubectl label node node2 ceph-osd=enabled', run.stdout)
+        self.assert_clean_report(observer, [2, 3])
+        self.assert_data()
+
+    def test_a_budget_and_what_comes_back_at_once(self):
+        """No right on nodes: evicted as soon as the budget allows it; what is made in its place cannot start any more."""
+        api = self.helm('DaemonSet')
+        api.denied |= {'patch nodes'}
+        api.budgets['ceph'] = {'component': 'osd'}
+        self.starts = False
+        run = self.drain(env=self.env, start=True)
+        wait_for('it tells of the budget', lambda: 'PodDisruptionBudget' in run.stdout)
+        self.assertTrue(self.cluster.is_up(2))
+        api.budgets.clear()
+        self.assert_removed(run.wait(), 2)
+        self.assertTrue(self.stop_of(run)['does'][0].startswith('evict pod ceph/ceph-osd-x9z2k: its DaemonSet makes another one'))
+        self.assertIn('runs on node2 again', run.stdout)
+
+    def test_rook_and_a_pod_that_comes_back(self):
+        """Its operator is stopped for that time, but somebody scales an OSD up again just before it is removed."""
+        api, observer = self.rook(), self.observer(expected=[2, 3])
+        run = self.drain(env=self.env, trap='stop:end:STOP', start=True)
+        run.wait_stopped()
+        self.assertEqual(self.replicas(), [0, 0, 0])
+        api.scale('rook-ceph', 'rook-ceph-osd-3', 1)
+        run.cont()
+        self.assert_removed(run.wait(), 2)
+        self.assertIn('stopping it once more', run.stdout)
+        self.assertIn('kubectl -n rook-ceph delete deployment rook-ceph-osd-3', run.stdout)
+        self.assertEqual(self.replicas(), [0, 0, 1])
+        observer.finish()
+
+    def test_the_api_dies_in_the_middle_and_cancel_puts_back(self):
+        c, api = self.cluster, self.rook('v1.13.1')
+        before = c.snapshot()
+        run = self.drain('--stall-timeout', '4', env=self.env, trap='stop:begin:STOP', start=True)
+        run.wait_stopped()
+        api.down()
+        run.cont()
+        self.assert_code(run.wait(), 5)
+        self.assertTrue(c.is_up(2) and c.is_up(3))
+        api.up()
+        run = self.drain(env=self.env, trap='stop:end:KILL', start=True).wait()
+        self.assertEqual(self.replicas(), [0, 0, 1])
+        held = api.get('deployments', 'rook-ceph', 'rook-ceph-osd-2')['metadata']
+        self.assertEqual(held['labels'].get(HOLD), 'true')
+        self.assert_code(self.tool.run('cancel', 'node2', '-f', 'json', env={**self.NOBODY, **self.env}), 0)
+        self.assertEqual(self.replicas(), [1, 1, 1])
+        self.assertNotIn(HOLD, held['labels'])
+        wait_for('they are up', lambda: c.is_up(2) and c.is_up(3))
+        volatile = ['osd dump | osds | osd.%d | %s' % (i, w) for i in (2, 3) for w in ('public_addr', 'cluster_addr', 'heartbeat_')]
+        self.assert_same(before, list(OURS) + volatile)
