@@ -106,6 +106,7 @@ int cn_cmd_drain(struct cn_session *s, struct cn_error *err);
 int cn_cmd_drain_check(const struct cn_settings *s, struct cn_error *err);
 int cn_cmd_remove(struct cn_session *s, struct cn_error *err);
 int cn_cmd_cancel(struct cn_session *s, struct cn_error *err);
+int cn_cmd_check(struct cn_session *s, struct cn_error *err);
 int cn_cmd_status(struct cn_session *s, struct cn_error *err);
 int cn_cmd_locks_list(struct cn_session *s, struct cn_error *err);
 int cn_cmd_locks_check(const struct cn_settings *s, struct cn_error *err);

@@ -131,6 +131,20 @@ const struct cn_command cn_commands[] = {
 		.check = cn_cmd_locks_break_check,
 		.run = cn_cmd_locks_break,
 	},
+	{
+		.name = "check",
+		.synopsis = "",
+		.min_args = 0,
+		.max_args = 0,
+		.groups = CN_OPT_KUBE,
+		.help = "can this client, with these caps, in this place, do its job?",
+		.text = "Shows, one line a finding, whether the cluster answers, whether the key has the caps for a drain, "
+			"whether "
+			"osdmaptool is there, and which rights Kubernetes gives; with the Role to apply where one is missing. "
+			"Exit "
+			"status 6 when something is missing. Changes nothing.",
+		.run = cn_cmd_check,
+	},
 };
 
 const size_t cn_n_commands = ARRAY_SIZE(cn_commands);

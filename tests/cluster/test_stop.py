@@ -228,3 +228,41 @@ class Stop(ClusterCase):
         wait_for('they are up', lambda: c.is_up(2) and c.is_up(3))
         volatile = ['osd dump | osds | osd.%d | %s' % (i, w) for i in (2, 3) for w in ('public_addr', 'cluster_addr', 'heartbeat_')]
         self.assert_same(before, list(OURS) + volatile)
+
+    # --- check ---
+    def test_check(self):
+        c, api = self.cluster, self.rook()
+        before = c.snapshot()
+        env = {**self.NOBODY, **self.env}
+
+        def findings(run):
+            return {f['what']: f for f in run.json['findings']}
+        run = self.assert_code(self.tool.run('check', '-f', 'json', env=env), 0)
+        found = findings(run)
+        self.assertTrue(all(f['ok'] for f in found.values()))
+        self.assertLessEqual({'connection', 'manager', 'caps at the monitors', 'pg query', 'osdmaptool', 'Kubernetes',
+                              'patch deployments/scale in rook-ceph'}, set(found))
+        self.assertIsNone(run.json['role'])
+        self.assert_same(before)
+        api.denied |= {'patch deployments/scale', 'patch deployments'}
+        run = self.assert_code(self.tool.run('check', '-f', 'json', env=env), 6)
+        self.assertEqual([w for w, f in findings(run).items() if not f['ok']], ['patch deployments/scale in rook-ceph'])
+        self.assertIn('resources: [deployments/scale], verbs: [get, patch]', run.json['role'])
+        text = self.assert_code(self.tool.run('check', env=env), 6).stdout
+        self.assertIn('kind: Role', text)
+        run = self.assert_code(self.drain('--stop-with', 'kube', env=self.env), 4)
+        self.assertIn("Kubernetes does not allow 'patch' of deployments/scale in namespace rook-ceph", run.stderr)
+        self.assert_same(before)
+
+        c.mon('auth get-or-create', entity='client.reader', caps=['mon', 'allow r, allow command "osd out"', 'mgr', 'allow r', 'osd', 'allow r'])
+        self.addCleanup(c.mon, 'auth del', entity='client.reader')
+        keyring = self.dir / 'reader.keyring'
+        keyring.write_text('[client.reader]\n\tkey = %s\n' % c.mon('auth get', entity='client.reader')[0]['key'])
+        before = c.snapshot()
+        run = self.assert_code(self.tool.run('check', '-f', 'json', '--id', 'reader', '-k', keyring, env=self.NOBODY), 6)
+        found = findings(run)
+        self.assertIn('allow command "osd crush reweight"', found['caps at the monitors']['message'])
+        self.assertNotIn('allow command "osd out"', found['caps at the monitors']['message'])
+        self.assertFalse(found['pg query']['ok'])
+        self.assertTrue(found['connection']['ok'] and found['manager']['ok'] and found['Kubernetes']['ok'])
+        self.assert_same(before)
