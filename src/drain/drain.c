@@ -363,6 +363,19 @@ static int confirm(struct cn_run *run, struct cn_error *err)
 	return r < 0 ? cn_error_set(err, CN_REFUSED, ECANCELED, "not confirmed, nothing was changed") : 0;
 }
 
+/* A drain that goes on has no plan that chose who stops the daemons. Who cannot be asked just now is asked when it is time. */
+static int choose_stop(struct cn_run *run, struct cn_error *err)
+{
+	int r = 0;
+
+	if (run->n && !run->keep && cn_run_phase(run) < CN_PHASE_PURGE)
+		r = cn_stop_choose_now(run, err);
+	if (r == 0 || err->code == CN_REFUSED || !cn_stop_passes(r))
+		return r;
+	cn_error_release(err);
+	return 0;
+}
+
 /* finish_only: a drain that was kept is finished, and nothing is begun. */
 static int drain_names(struct cn_run *run, const char *const *names, size_t n, bool finish_only, struct cn_error *err)
 {
@@ -387,8 +400,8 @@ static int drain_names(struct cn_run *run, const char *const *names, size_t n, b
 		r = cn_intake_own(run, err);
 	if (r == 0)
 		r = cn_intake_plan(run, &in, true, err);
-	if (r == 0 && run->n && !run->keep && cn_run_phase(run) < CN_PHASE_PURGE) /* one that goes on: the plan has not chosen */
-		r = cn_stop_choose_now(run, err);
+	if (r == 0)
+		r = choose_stop(run, err);
 	if (r == 0)
 		r = confirm(run, err);
 	if (r == 0)

@@ -141,6 +141,7 @@ int cn_step_audit(struct cn_run *run, struct cn_error *err);
 int cn_stop_choose(struct cn_run *run, const struct cn_osdmap *m, const struct cn_crush *crush, const struct cn_ids *osds,
 		   struct cn_error *err);
 int cn_stop_choose_now(struct cn_run *run, struct cn_error *err);
+bool cn_stop_passes(int r);                                /* who must be asked is away just now */
 void cn_stop_tell(const struct cn_run *run, json_t *plan); /* adds "stop" to a plan event */
 /* Under the decision lock, which may be given back meanwhile; 0: none of the run's OSDs is up or runs. CHANGES. */
 int cn_stop_osds(struct cn_run *run, struct cn_error *err);

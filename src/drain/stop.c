@@ -112,6 +112,25 @@ static int look_none(struct cn_run *run _unused_, const struct cn_stop_view *v _
 static const struct cn_stop_driver by_mon = {.name = "mon", .look = look_mon, .stop = stop_by_mon};
 static const struct cn_stop_driver by_nobody = {.name = "none", .look = look_none, .stop = await_someone};
 
+/* What another server, or the way to it, may be like for a while. */
+bool cn_stop_passes(int r)
+{
+	return cn_error_passes(r) || r == -ECONNREFUSED || r == -ECONNRESET || r == -EHOSTUNREACH || r == -EREMOTEIO ||
+	       r == -EPROTO || r == -EEXIST;
+}
+
+/* Others get their turn; then everything that a change needs is looked at again. */
+static int reopen(struct cn_run *run, struct cn_error *err)
+{
+	int r;
+
+	cn_window_close(run);
+	if (cn_clock_wait_ms(run->clock, POLL_MS) < 0)
+		return cn_error_interrupted(err);
+	r = cn_window_open(run, err);
+	return r < 0 ? r : cn_gate(run, true, err);
+}
+
 /* --- the choice ------------------------------------------------------------------------------------------------------- */
 
 static const struct cn_stop_driver *const by_option[] = {
@@ -138,6 +157,14 @@ static int try_driver(struct cn_run *run, const struct cn_stop_driver *d, const 
 	return 1;
 }
 
+static bool none_is_up(const struct cn_stop_view *v)
+{
+	for (size_t i = 0; i < v->osds->n; i++)
+		if (cn_osdmap_osd(v->m, v->osds->v[i]) && cn_osdmap_osd(v->m, v->osds->v[i])->up)
+			return false;
+	return true;
+}
+
 int cn_stop_choose(struct cn_run *run, const struct cn_osdmap *m, const struct cn_crush *crush, const struct cn_ids *osds,
 		   struct cn_error *err)
 {
@@ -147,6 +174,12 @@ int cn_stop_choose(struct cn_run *run, const struct cn_osdmap *m, const struct c
 	int r = 0;
 
 	run->stop.driver = NULL;
+	cn_strv_release(&run->stop.does);
+	if (with != CN_STOP_AUTO && none_is_up(&v)) { /* a dead node: who was asked for has nothing to do */
+		run->stop.driver = by_option[with];
+		cn_strv_add(&run->stop.does, "nothing: none of them runs");
+		return 0;
+	}
 	for (size_t i = 0; with == CN_STOP_AUTO && i < ARRAY_SIZE(automatic) && r == 0; i++) {
 		_cleanup_free_ char *w = NULL, *h = NULL;
 
@@ -193,18 +226,49 @@ void cn_stop_release(struct cn_run *run)
 	cn_strv_release(&run->stop.does);
 }
 
+/* A drain that goes on finds out again who stops the daemons; who must be asked for that may be away just now. */
+static int choose_patiently(struct cn_run *run, struct cn_error *err)
+{
+	struct cn_patience patience = {};
+	bool told = false;
+
+	for (;;) {
+		_cleanup_free_ char *what = NULL;
+		int r = cn_stop_choose_now(run, err);
+
+		if (r >= 0 || !cn_stop_passes(r))
+			return r;
+		what = cn_strdup(err->message);
+		cn_error_release(err);
+		if (!told)
+			cn_run_warning(run, "waiting: %s", what);
+		told = true;
+		r = cn_patience_check(run, &patience, 0, 0, what, err);
+		if (r == 0)
+			r = reopen(run, err);
+		if (r < 0)
+			return r;
+	}
+}
+
 int cn_stop_osds(struct cn_run *run, struct cn_error *err)
 {
-	int r = cn_stop_choose_now(run, err);
+	int r = choose_patiently(run, err);
 
 	return r < 0 ? r : run->stop.driver->stop(run, err);
 }
 
+/* OSDs that are down may be removed whether or not the others can be asked: the monitors refuse those that are up. */
 int cn_stop_look_again(struct cn_run *run, char **ret_what, struct cn_error *err)
 {
 	int r = cn_stop_choose_now(run, err);
 
 	*ret_what = NULL;
+	if (r < 0 && cn_stop_passes(r)) {
+		cn_run_warning(run, "cannot see whether a daemon has come back: %s", err->message);
+		cn_error_release(err);
+		return 0;
+	}
 	return r < 0 || !run->stop.driver->look_again ? r : run->stop.driver->look_again(run, ret_what, err);
 }
 
@@ -236,25 +300,6 @@ int cn_stop_save(struct cn_run *run, struct cn_error *err)
 	return r < 0 ? r : cn_save_all(run, cn_run_phase(run), err);
 }
 
-/* What another server, or the way to it, may be like for a while. */
-static bool passes(int r)
-{
-	return cn_error_passes(r) || r == -ECONNREFUSED || r == -ECONNRESET || r == -EHOSTUNREACH || r == -EREMOTEIO ||
-	       r == -EPROTO || r == -EEXIST;
-}
-
-/* Others get their turn; then everything that a change needs is looked at again. */
-static int reopen(struct cn_run *run, struct cn_error *err)
-{
-	int r;
-
-	cn_window_close(run);
-	if (cn_clock_wait_ms(run->clock, POLL_MS) < 0)
-		return cn_error_interrupted(err);
-	r = cn_window_open(run, err);
-	return r < 0 ? r : cn_gate(run, true, err);
-}
-
 int cn_stop_until(struct cn_run *run,
 		  int (*go)(struct cn_run *run, const struct cn_ids *up, char **ret_what, struct cn_error *err),
 		  struct cn_error *err)
@@ -273,7 +318,7 @@ int cn_stop_until(struct cn_run *run,
 			r = go(run, &up, &what, err);
 		if (r == 0 && !what)
 			return 0;
-		if (r < 0 && !passes(r))
+		if (r < 0 && !cn_stop_passes(r))
 			return r;
 		if (r < 0) {
 			free(what);

@@ -4,8 +4,10 @@
  * deployments (ceph-osd@N) and cephadm's (ceph-FSID@osd.N).
  */
 #include <errno.h>
+#include <glob.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
 #include <unistd.h>
@@ -278,6 +280,30 @@ out:
 	return r;
 }
 
+/* On a machine with daemons of two clusters ceph-osd@3 may be the other one's: an OSD is its uuid, and that stands in its folder.
+ */
+static bool is_anothers(int osd, const char *uuid)
+{
+	_cleanup_free_ char *pattern = cn_asprintf("/var/lib/ceph/osd/*-%d/fsid", osd);
+	bool found = false, ours = false;
+	glob_t g;
+
+	if (glob(pattern, 0, NULL, &g) != 0)
+		return false;
+	for (size_t i = 0; i < g.gl_pathc; i++) {
+		char text[64] = "";
+		FILE *f = fopen(g.gl_pathv[i], "re");
+
+		if (!f)
+			continue;
+		found |= fgets(text, sizeof(text), f) != NULL;
+		ours |= strncmp(text, uuid, strlen(uuid)) == 0;
+		fclose(f);
+	}
+	globfree(&g);
+	return found && !ours;
+}
+
 /* --- the driver ------------------------------------------------------------------------------------------------------- */
 
 /* The units of these OSDs: one each, by OSD, "" where none runs. */
@@ -296,6 +322,8 @@ static int units_of(sd_bus *bus, const struct cn_osdmap *m, const struct cn_ids 
 
 		cn_unit_candidates(osds->v[i], m->fsid, &mine);
 		u = cn_unit_choose(units.v, units.n, &mine);
+		if (u && strncmp(u->name, "ceph-osd@", 9) == 0 && is_anothers(osds->v[i], cn_osdmap_osd(m, osds->v[i])->uuid))
+			u = NULL;
 		cn_strv_add(ret, u ? u->name : "");
 	}
 	return r;

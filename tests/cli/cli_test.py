@@ -334,7 +334,7 @@ class ManPage(Base):
 
     def test_commands(self):
         commands = self.page.split("\nCOMMANDS\n")[1].split("\nOPTIONS\n")[0]
-        self.assertEqual(re.findall(r"^\*\*([a-z ]+)\*\* ", commands, re.M), COMMANDS)
+        self.assertEqual(re.findall(r"^\*\*([a-z ]+)\*\*(?: |$)", commands, re.M), COMMANDS)
 
     def test_exit_codes(self):
         codes = re.findall(r"^ +(\d+)  ", help_of(), re.M)
