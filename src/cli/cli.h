@@ -28,6 +28,10 @@ struct cn_settings {
 	struct cn_drain_options drain;
 	struct cn_kube_options kube;
 	struct cn_locks_settings locks;
+	struct {
+		bool install, recover;
+		const char *root;
+	} hook; /* heat hook */
 	/* the rest of the command line: borrowed from argv */
 	const char **args;
 	size_t n_args;
@@ -60,6 +64,7 @@ enum cn_option_group {
 	CN_OPT_LOCKS = 1 << 20,
 	CN_OPT_LOCKS_LIST = 1 << 21,
 	CN_OPT_LOCKS_BREAK = 1 << 22,
+	CN_OPT_HEAT_HOOK = 1 << 24,
 };
 
 struct cn_option {
@@ -93,6 +98,8 @@ struct cn_command {
 	const char *text; /* paragraphs of --help */
 	int (*check)(const struct cn_settings *s, struct cn_error *err); /* before anything is started; may be NULL */
 	int (*run)(struct cn_session *s, struct cn_error *err);
+	int (*alone)(const struct cn_settings *s, struct cn_error *err); /* instead of run, where a session does not fit */
+	void (*misused)(const struct cn_error *err); /* a wrong command line owes an answer, too; may be NULL */
 };
 
 extern const struct cn_command cn_commands[];
@@ -112,6 +119,8 @@ int cn_cmd_locks_list(struct cn_session *s, struct cn_error *err);
 int cn_cmd_locks_check(const struct cn_settings *s, struct cn_error *err);
 int cn_cmd_locks_break(struct cn_session *s, struct cn_error *err);
 int cn_cmd_locks_break_check(const struct cn_settings *s, struct cn_error *err);
+int cn_cmd_heat_hook(const struct cn_settings *s, struct cn_error *err);
+void cn_cmd_heat_hook_misused(const struct cn_error *err);
 
 /* --- the command line --- */
 

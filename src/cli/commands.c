@@ -145,6 +145,21 @@ const struct cn_command cn_commands[] = {
 			"status 6 when something is missing. Changes nothing.",
 		.run = cn_cmd_check,
 	},
+	{
+		.name = "heat hook",
+		.synopsis = "< DEPLOYMENT",
+		.groups = CN_OPT_HEAT_HOOK,
+		.help = "heat-config hook: drain this machine before its server is deleted",
+		.text = "heat-config runs this with a deployment on stdin when Heat is about to delete this server. Drains this "
+			"machine, and no other, whatever the deployment says, and prints one JSON object: what Heat is to know. "
+			"Its "
+			"deploy_status_code, which is the exit status, is 0 when no OSD of the cluster is on this machine any "
+			"more; "
+			"with any other Heat keeps the server. Actions other than DELETE touch nothing.\n\n"
+			"With --install it puts itself in place instead.",
+		.alone = cn_cmd_heat_hook,
+		.misused = cn_cmd_heat_hook_misused,
+	},
 };
 
 const size_t cn_n_commands = ARRAY_SIZE(cn_commands);

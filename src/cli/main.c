@@ -28,6 +28,8 @@ static int run(int argc, char **argv, struct cn_error *err)
 
 	cn_settings_init(&settings);
 	r = cn_parse(argc, argv, &settings, &command, err);
+	if (r < 0 && command && command->misused)
+		command->misused(err);
 	if (r < 0)
 		return r;
 	if (settings.help) {
@@ -39,7 +41,7 @@ static int run(int argc, char **argv, struct cn_error *err)
 		(void)cn_out_puts("cephnode " CN_VERSION "\n");
 		return 0;
 	}
-	return cn_session_run(&settings, command, err);
+	return command->alone ? command->alone(&settings, err) : cn_session_run(&settings, command, err);
 }
 
 int main(int argc, char **argv)

@@ -74,6 +74,14 @@ const struct cn_option cn_options[] = {
 	{"node-is-powered-off", 0, NULL, CN_OPTION_FLAG, CN_OPT_LOCKS_BREAK, AT(locks.powered_off), 0, 0,
 	 "whoever wrote under the lock is off and cannot come back: you have made sure"},
 
+	/* heat hook */
+	{"install", 0, NULL, CN_OPTION_FLAG, CN_OPT_HEAT_HOOK, AT(hook.install), 0, 0,
+	 "put the hook where heat-config looks for it, with the connection options given here"},
+	{"recover", 0, NULL, CN_OPTION_FLAG, CN_OPT_HEAT_HOOK, AT(hook.recover), 0, 0,
+	 "let heat-config begin again what died in the middle; --install arranges that it happens by itself"},
+	{"root", 0, "DIR", CN_OPTION_STRING, CN_OPT_HEAT_HOOK, AT(hook.root), 0, 0,
+	 "with --install or --recover: the root of an image, instead of this machine's"},
+
 	/* global */
 	{"conf", 'c', "FILE", CN_OPTION_STRING, CN_GLOBAL, AT(conf), 0, 0, "configuration file of the cluster"},
 	{"cluster", 0, "NAME", CN_OPTION_STRING, CN_GLOBAL, AT(cluster), 0, 0, "name of the cluster (default ceph)"},

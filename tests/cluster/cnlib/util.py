@@ -9,6 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get('CN_BUILD', ROOT / 'build'))
 CEPHNODE = pathlib.Path(os.environ.get('CEPHNODE', BUILD / 'dev' / 'cephnode'))
 STEPTRAP = pathlib.Path(os.environ.get('CN_STEPTRAP', CEPHNODE.parent / 'tests' / 'libsteptrap.so'))
+OTHERMACHINE = pathlib.Path(os.environ.get('CN_OTHERMACHINE', STEPTRAP.with_name('libothermachine.so')))
 
 
 class Timeout(AssertionError):
