@@ -226,10 +226,11 @@ static int run(struct hook *k, struct cn_hook_request *q, struct cn_hook_answer 
 	_cleanup_(cn_machine_release) struct cn_machine machine = {};
 	int r;
 
-	/* The guard first: it must neither have threads nor what stdin says. */
+	/* The guard first: it must have neither threads nor what stdin says, nor keep stdout open when we are gone. */
 	k->hook.guard = cn_guard_start(&k->config, err);
 	if (!k->hook.guard)
 		return -err->errnum;
+	keep_stdout();
 	r = cn_interrupt_init();
 	if (r < 0)
 		return cn_error_set(err, CN_FAILED, r, "cannot start the signal thread: %s", strerror(-r));
@@ -253,7 +254,6 @@ static int hook(const struct cn_settings *s, struct cn_error *err)
 	int r;
 
 	block_signals();
-	keep_stdout();
 	catch_fatal();
 	init(&k, s);
 	r = run(&k, &q, &a, err);

@@ -66,15 +66,17 @@ class HeatHook(ClusterCase):
 
     def test_drains_itself(self):
         observer = self.observer()
+        before = self.cluster.snapshot()
         answer = self.hook(0, 'removed', stall_timeout=1800, accept='', uuid='4225125c-532f-9448-8c24-769fa1882f21')   # SMBIOS 2.4
         self.assertGreater(answer['bytes_moved'], 0)
         self.assertIn('osd.2, osd.3', answer['deploy_stdout'])
         self.assert_gone(2)
+        self.only_host_is_gone(before, 2)
         self.assert_clean_report(observer, [2, 3])
         self.assert_data()
         began = time.monotonic()
         answer = self.hook(0, 'removed')
-        self.assertLess(time.monotonic() - began, 5)
+        self.assertLess(time.monotonic() - began, 10)      # no wait of any kind
         self.assertIn('removed before', answer['deploy_stdout'])
         left = self.cluster.snapshot()       # three hosts are left: no room for a second
         answer = self.hook(4, 'refused', 'host', host=3)
@@ -90,7 +92,7 @@ class HeatHook(ClusterCase):
         run = self.waits()
         since = run.send(signal.SIGTERM)
         self.ended(run, 130, 'failed', 'interrupted')
-        self.assertLess(time.monotonic() - since, 3)
+        self.assertLess(time.monotonic() - since, 5)
         run = self.waits()
         run.send(signal.SIGKILL)
         run.wait(30)
