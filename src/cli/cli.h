@@ -32,6 +32,11 @@ struct cn_settings {
 		bool install, recover;
 		const char *root;
 	} hook; /* heat hook */
+	struct {
+		const char *stack, *cloud;
+		bool once, allow_empty;
+		int64_t interval_s;
+	} heat; /* heat agent, check, retire */
 	/* the rest of the command line: borrowed from argv */
 	const char **args;
 	size_t n_args;
@@ -65,6 +70,8 @@ enum cn_option_group {
 	CN_OPT_LOCKS_LIST = 1 << 21,
 	CN_OPT_LOCKS_BREAK = 1 << 22,
 	CN_OPT_HEAT_HOOK = 1 << 24,
+	CN_OPT_HEAT_AGENT = 1 << 25,
+	CN_OPT_OPENSTACK = 1 << 26, /* commands that ask Heat */
 };
 
 struct cn_option {
@@ -93,6 +100,7 @@ struct cn_command {
 	bool nodes;       /* its arguments are nodes */
 	bool events;      /* -f json prints JSON Lines that end with a result */
 	bool locks;       /* its result tells of locks, not of drains */
+	bool late;        /* connects by itself, once it needs to; JSON Lines without a result */
 	bool guard;       /* may hold recovery: needs the child that lets go of it */
 	const char *help; /* one line */
 	const char *text; /* paragraphs of --help */
@@ -121,6 +129,8 @@ int cn_cmd_locks_break(struct cn_session *s, struct cn_error *err);
 int cn_cmd_locks_break_check(const struct cn_settings *s, struct cn_error *err);
 int cn_cmd_heat_hook(const struct cn_settings *s, struct cn_error *err);
 void cn_cmd_heat_hook_misused(const struct cn_error *err);
+int cn_cmd_heat_agent(struct cn_session *s, struct cn_error *err);
+int cn_cmd_heat_stack_check(const struct cn_settings *s, struct cn_error *err);
 
 /* --- the command line --- */
 
@@ -161,6 +171,10 @@ struct cn_session {
 
 /* Starts guard and signal thread, connects, runs the command, frees everything. Returns 0 or -errno with err set. */
 int cn_session_run(const struct cn_settings *settings, const struct cn_command *command, struct cn_error *err);
+
+/* For commands that connect late. The session's drain context has the cluster in between. */
+int cn_session_connect(struct cn_session *s, struct cn_error *err);
+void cn_session_disconnect(struct cn_session *s);
 
 /* hint_locks.c: at the end of a drain, a note on the locks that clients on the node still hold. learn: at the first plan. */
 void cn_lock_hint_learn(struct cn_session *s);

@@ -160,6 +160,24 @@ const struct cn_command cn_commands[] = {
 		.alone = cn_cmd_heat_hook,
 		.misused = cn_cmd_heat_hook_misused,
 	},
+	{
+		.name = "heat agent",
+		.synopsis = "--stack NAME",
+		.groups = CN_OPT_OPENSTACK | CN_OPT_HEAT_AGENT | CN_OPT_ACCEPT | CN_OPT_STOP | CN_OPT_LOCK | CN_OPT_KUBE,
+		.late = true,
+		.guard = true,
+		.help = "drain the nodes that Heat is about to delete, and let it go on",
+		.text = "Looks again and again for members of the stack whose deletion waits at the gate: a resource 'drain' "
+			"with a "
+			"pre-delete hook in each member's own stack. Finds the OSDs of their servers by address, drains all that "
+			"wait "
+			"as one plan, looks at both sides again, and opens the gates. A gate whose node cannot be told for sure, "
+			"or "
+			"cannot be drained, stays closed, and the server stays.\n\n"
+			"It needs no memory: killed and started again it goes on. It may be stopped at any time.",
+		.check = cn_cmd_heat_stack_check,
+		.run = cn_cmd_heat_agent,
+	},
 };
 
 const size_t cn_n_commands = ARRAY_SIZE(cn_commands);

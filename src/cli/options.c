@@ -14,17 +14,17 @@ const struct cn_option cn_options[] = {
 	 "move the data and prove it, but stop and remove nothing; 'remove' finishes it later"},
 	{"method", 0, "crush|out", CN_OPTION_CHOICE, CN_OPT_FORECAST, AT(drain.method), 0, 0,
 	 "crush (default): all CRUSH weights to 0 at once; out: mark the OSDs out first and wait for HEALTH_OK at the end"},
-	{"pin", 0, "auto|always|never", CN_OPTION_CHOICE, CN_OPT_FORECAST, AT(drain.pin), 0, 0,
+	{"pin", 0, "auto|always|never", CN_OPTION_CHOICE, CN_OPT_FORECAST | CN_OPT_HEAT_AGENT, AT(drain.pin), 0, 0,
 	 "upmap entries that keep data where it is that need not move; auto (default): where upmap is allowed and it saves 2 %"},
 	{"accept", 0, "CODE,...", CN_OPTION_CODES, CN_OPT_ACCEPT, AT(drain.accept), 0, 0,
 	 "health checks that do not count; 'existing' stands for those that are there now"},
-	{"speed", 0, "gentle|normal|fast", CN_OPTION_CHOICE, CN_OPT_FORECAST, AT(drain.speed), CN_SPEED_GENTLE, 0,
-	 "recovery settings for the time of the drain, put back afterwards (default: as the cluster is set)"},
+	{"speed", 0, "gentle|normal|fast", CN_OPTION_CHOICE, CN_OPT_FORECAST | CN_OPT_HEAT_AGENT, AT(drain.speed),
+	 CN_SPEED_GENTLE, 0, "recovery settings for the time of the drain, put back afterwards (default: as the cluster is set)"},
 	{"stop-with", 0, "auto|mon|systemd|kube|none", CN_OPTION_CHOICE, CN_OPT_STOP, AT(drain.stop_with), 0, 0,
 	 "who stops the daemons: the monitors, systemd (on the node itself), Kubernetes, or none: wait for somebody to do it; "
 	 "auto "
 	 "(default): by how they run"},
-	{"stall-timeout", 0, "SEC", CN_OPTION_INT, CN_OPT_WAIT, AT(drain.stall_timeout_s), 1, SECONDS_MAX,
+	{"stall-timeout", 0, "SEC", CN_OPTION_INT, CN_OPT_WAIT | CN_OPT_HEAT_AGENT, AT(drain.stall_timeout_s), 1, SECONDS_MAX,
 	 "give up with exit status 5 when no byte has moved for so long (default 1800)"},
 	{"timeout", 0, "SEC", CN_OPTION_INT, CN_OPT_WAIT, AT(drain.timeout_s), 1, SECONDS_MAX,
 	 "give up with exit status 5 after so long in all (default: never)"},
@@ -81,6 +81,16 @@ const struct cn_option cn_options[] = {
 	 "let heat-config begin again what died in the middle; --install arranges that it happens by itself"},
 	{"root", 0, "DIR", CN_OPTION_STRING, CN_OPT_HEAT_HOOK, AT(hook.root), 0, 0,
 	 "with --install or --recover: the root of an image, instead of this machine's"},
+
+	/* heat agent and its relatives */
+	{"stack", 0, "NAME", CN_OPTION_STRING, CN_OPT_OPENSTACK, AT(heat.stack), 0, 0,
+	 "the stack of storage nodes, by name or id"},
+	{"os-cloud", 0, "NAME", CN_OPTION_STRING, CN_OPT_OPENSTACK, AT(heat.cloud), 0, 0,
+	 "cloud of clouds.yaml (default: OS_CLOUD, the OS_* variables, or the only one there is)"},
+	{"once", 0, NULL, CN_OPTION_FLAG, CN_OPT_HEAT_AGENT, AT(heat.once), 0, 0, "one round, and end"},
+	{"interval", 0, "SEC", CN_OPTION_INT, CN_OPT_HEAT_AGENT, AT(heat.interval_s), 1, 3600, "between rounds (default 10)"},
+	{"allow-empty", 0, NULL, CN_OPTION_FLAG, CN_OPT_HEAT_AGENT, AT(heat.allow_empty), 0, 0,
+	 "OSDs always have the address of their machine here: a server that no OSD matches may go"},
 
 	/* global */
 	{"conf", 'c', "FILE", CN_OPTION_STRING, CN_GLOBAL, AT(conf), 0, 0, "configuration file of the cluster"},

@@ -21,6 +21,7 @@ void cn_settings_init(struct cn_settings *s)
 	*s = (struct cn_settings){.connect_timeout_s = 15, .op_timeout_s = 30};
 	s->drain.stall_timeout_s = 1800;
 	s->drain.lock_wait_s = 60;
+	s->heat.interval_s = 10;
 	s->locks = (struct cn_locks_settings){.fence_for_s = 30 * 86400, .kind = -1, .state = -1};
 }
 

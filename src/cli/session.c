@@ -36,7 +36,8 @@ static void emit(struct cn_sink *sink, const json_t *event)
 	struct cn_session *s = (struct cn_session *)((char *)sink - offsetof(struct cn_session, sink));
 
 	cn_events_emit(s->events, event);
-	if (s->command->guard && !s->settings->dry_run && strcmp(cn_json_str(event, "event", ""), "plan") == 0)
+	if (s->command->guard && !s->command->late && !s->settings->dry_run &&
+	    strcmp(cn_json_str(event, "event", ""), "plan") == 0)
 		cn_lock_hint_learn(s);
 }
 
@@ -55,7 +56,7 @@ static struct cn_events *new_events(const struct cn_settings *settings, const st
 	};
 
 	if (settings->format == CN_FORMAT_JSON)
-		options.mode = prints_lines(settings, command) ? CN_EVENTS_JSONL : CN_EVENTS_PLAN_JSON;
+		options.mode = command->late || prints_lines(settings, command) ? CN_EVENTS_JSONL : CN_EVENTS_PLAN_JSON;
 	return cn_events_new(&options);
 }
 
@@ -104,7 +105,7 @@ static void emergency(void *arg)
 
 	if (s->watching)
 		_exit(0);
-	if (s->drain.cluster && s->command->events && !s->command->locks)
+	if (s->drain.cluster && (s->command->events || s->command->late) && !s->command->locks)
 		cn_drain_emergency(&s->drain);
 	emit_result(s, CN_INTERRUPTED, "interrupted");
 	cn_events_clear(s->events);
@@ -117,7 +118,7 @@ static void config_of(struct cn_session *s, struct cn_cluster_config *ret)
 {
 	const struct cn_settings *o = s->settings;
 
-	if (o->id)
+	if (o->id && !s->name)
 		s->name = cn_asprintf("client.%s", o->id);
 	*ret = (struct cn_cluster_config){
 		.conf = o->conf,
@@ -127,7 +128,7 @@ static void config_of(struct cn_session *s, struct cn_cluster_config *ret)
 		.mon_host = o->mon_host,
 		.connect_timeout_s = (unsigned)o->connect_timeout_s,
 		.op_timeout_s = (unsigned)o->op_timeout_s,
-		.lasting = (s->command->events && !o->dry_run) || (s->command->groups & CN_OPT_WATCH),
+		.lasting = (s->command->events && !o->dry_run) || s->command->late || (s->command->groups & CN_OPT_WATCH),
 	};
 }
 
@@ -156,6 +157,26 @@ static int open_kube(struct cn_session *s, struct cn_error *err)
 	return MIN(r, 0);
 }
 
+int cn_session_connect(struct cn_session *s, struct cn_error *err)
+{
+	struct cn_cluster_config config;
+	int r;
+
+	config_of(s, &config);
+	r = cn_cluster_connect(&config, &s->cluster, err);
+	if (r < 0)
+		return cn_interrupted() ? cn_error_interrupted(err) : r;
+	s->drain.cluster = s->cluster;
+	return 0;
+}
+
+void cn_session_disconnect(struct cn_session *s)
+{
+	s->drain.cluster = NULL;
+	cn_cluster_free(s->cluster);
+	s->cluster = NULL;
+}
+
 static int start(struct cn_session *s, struct cn_error *err)
 {
 	struct cn_cluster_config config;
@@ -175,18 +196,14 @@ static int start(struct cn_session *s, struct cn_error *err)
 	r = open_kube(s, err);
 	if (r < 0)
 		return r;
-	r = cn_cluster_connect(&config, &s->cluster, err);
-	if (r < 0)
-		return cn_interrupted() ? cn_error_interrupted(err) : r;
 	s->drain = (struct cn_drain_context){
-		.cluster = s->cluster,
 		.kube = s->kube,
 		.clock = cn_clock_system(),
 		.sink = &s->sink,
 		.options = &s->settings->drain,
 		.guard = s->guard,
 	};
-	return 0;
+	return s->command->late ? 0 : cn_session_connect(s, err);
 }
 
 static void end(struct cn_session *s)

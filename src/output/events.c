@@ -84,6 +84,15 @@ bool cn_events_ended(struct cn_events *e)
 	return ended;
 }
 
+void cn_events_restart(struct cn_events *e)
+{
+	if (!enter(e))
+		return;
+	e->ended = false;
+	cn_strv_release(&e->human.warned);
+	leave(e);
+}
+
 void cn_events_finish(struct cn_events *e)
 {
 	if (!enter(e))

@@ -22,7 +22,7 @@ CEPHNODE = os.environ["CEPHNODE"]
 SOURCE = Path(os.environ["SOURCE_DIR"])
 GOLDEN = SOURCE / "tests/cli/golden"
 NODE_COMMANDS = ["discover", "plan", "drain", "remove", "cancel", "status"]
-COMMANDS = [*NODE_COMMANDS, "locks list", "locks break", "check", "heat hook"]
+COMMANDS = [*NODE_COMMANDS, "locks list", "locks break", "check", "heat hook", "heat agent"]
 LATER = ["orphans", "maintenance", "devices", "metrics", "completion"]
 OPTION = re.compile(r"^ {2,}(?:-(\w), )?--([a-z-]+)(?: (\S+))?(?:  |$)", re.M)
 
@@ -152,7 +152,7 @@ class Usage(Base):
         self.assertNotIn("did you mean", run("xyzzy").stderr)
 
     def test_unknown_options(self):
-        self.usage("drain", "n", "--os-cloud", words=["unknown option", "--os-cloud"])
+        self.usage("drain", "n", "--watch-all", words=["unknown option", "--watch-all"])
         self.usage("drain", "n", "-Z", words=["-Z"])
         self.usage("plan", "n", "--watch", words=["plan", "--watch"], hint="status")
         self.usage("status", "--yes", words=["--yes"], hint="drain")

@@ -30,6 +30,8 @@ void cn_events_free(struct cn_events *e);                                 /* NUL
 
 void cn_events_emit(struct cn_events *e, const json_t *event);
 bool cn_events_ended(struct cn_events *e); /* a result has been emitted */
+/* For who does one drain after another: what comes after the result is let through again, and warnings are told anew. */
+void cn_events_restart(struct cn_events *e);
 /* Prints what was kept until the end. */
 void cn_events_finish(struct cn_events *e);
 /* A line of chatter on stderr, above the live line. */

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Inside of `heat agent`: what its files share. */
+#include <pthread.h>
+
+#include "cephnode/heat/agent.h"
+#include "cephnode/heat/match.h"
+
+/* One waiting gate, looked at. */
+struct cn_wait {
+	struct cn_member member;
+	struct cn_gate gate;
+	struct cn_server server;
+	struct cn_match match;
+	struct cn_error err; /* why it stays closed; none: it is to be drained, or to be opened */
+	bool opened;
+};
+struct cn_waits {
+	struct cn_wait *v;
+	size_t n;
+};
+void cn_waits_release(struct cn_waits *l);
+
+/* What was said of a member, and what became of it, from round to round: only for words, nothing is decided by it. */
+struct cn_known {
+	char *id, *name;  /* of its stack, of its resource */
+	char *said;       /* the last that was said of its gate */
+	char *clock;      /* and of its time */
+	int64_t stuck_ms; /* CLOCK_BOOTTIME: since when it is being deleted and waits nowhere; 0: it is not */
+	unsigned opened;
+	bool waited;
+};
+
+/* A clock whose waits tell systemd that we live, and look at Heat while data moves. */
+struct cn_pulse {
+	struct cn_clock clock; /* first */
+	struct cn_clock *real;
+	struct cn_agent *agent;
+	pthread_t thread;
+	int64_t beat_ms;
+};
+
+struct cn_agent {
+	struct cn_heat_agent_context *ctx;
+	const struct cn_heat_agent_options *options;
+	struct cn_pulse pulse;
+	struct cn_sink sink; /* of the drain under way: the steps pass by here, on their way to `out` */
+	struct cn_sink *out;
+	struct cn_stack_ref stack;
+	int64_t timeout_mins; /* of the stack; 0: not read yet; -1: it has none */
+	struct cn_known *known;
+	size_t n_known;
+	char *trouble; /* the last error of a whole round, so that it is said once */
+	/* while a drain runs */
+	const struct cn_waits *moving;
+	bool in_wait;       /* data moves: Heat may be looked at in between */
+	int64_t look_at_ms; /* CLOCK_BOOTTIME */
+	char *lost;         /* the member whose deletion waits no more; the drain ends for it */
+	bool broken_off;    /* a signal came in the middle of one */
+	/* between drains that fail */
+	int64_t retry_at_ms, backoff_ms;
+	size_t retry_n; /* how many gates waited then */
+};
+
+/* pulse.c */
+void cn_pulse_init(struct cn_agent *a, struct cn_clock *real);
+void cn_agent_status(const char *fmt, ...) _printf_(1, 2); /* STATUS= for systemd */
+void cn_agent_ready(void);
+void cn_agent_stopping(void);
+
+/* agent_words.c: what people are told; each thing once, until it changes. */
+struct cn_known *cn_known_get(struct cn_agent *a, const struct cn_member *m);
+void cn_agent_say(struct cn_agent *a, const struct cn_wait *w, const char *state, const char *why, const char *hint);
+void cn_agent_trouble(struct cn_agent *a, const struct cn_error *err); /* NULL: it is over */
+void cn_agent_clock(struct cn_agent *a, const struct cn_member *m, const struct cn_gate *g);
+void cn_agent_members(struct cn_agent *a, const struct cn_members *members, const struct cn_waits *waits);
+void cn_known_release(struct cn_agent *a);
+
+/* agent_gates.c: the gates that wait. Only: of these members (NULL: all). */
+int cn_waits_get(struct cn_agent *a, bool words, struct cn_waits *ret, struct cn_error *err);
+/* Server, addresses and OSDs of one; the verdict is in w->err. Needs the cluster. */
+void cn_wait_look(struct cn_agent *a, struct cn_wait *w);
+/* Opens it where nothing is left to drain. */
+void cn_wait_open(struct cn_agent *a, struct cn_wait *w);
+/* While data moves: does every gate of a->moving still wait? Sets a->lost. */
+void cn_agent_glance(struct cn_agent *a);
+
+/* agent_drain.c: drains what is to be drained, and opens what is done. Errors are in each w->err; -EINTR: a signal. */
+int cn_waits_drain(struct cn_agent *a, struct cn_waits *l);
