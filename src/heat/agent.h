@@ -72,6 +72,7 @@ void cn_agent_stopping(void);
 struct cn_known *cn_known_get(struct cn_agent *a, const struct cn_member *m);
 void cn_agent_say(struct cn_agent *a, const struct cn_wait *w, const char *state, const char *why, const char *hint);
 void cn_agent_trouble(struct cn_agent *a, const struct cn_error *err); /* NULL: it is over */
+bool cn_agent_is_new_trouble(struct cn_agent *a, const struct cn_error *err);
 void cn_agent_clock(struct cn_agent *a, const struct cn_member *m, const struct cn_gate *g);
 void cn_agent_members(struct cn_agent *a, const struct cn_members *members, const struct cn_waits *waits);
 void cn_known_release(struct cn_agent *a);

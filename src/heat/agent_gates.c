@@ -159,12 +159,8 @@ void cn_agent_glance(struct cn_agent *a)
 	_cleanup_error_ struct cn_error err = {};
 
 	if (cn_waits_get(a, false, &now, &err) < 0) {
-		if (err.code != CN_INTERRUPTED && (!a->trouble || strcmp(a->trouble, err.message) != 0))
+		if (err.code != CN_INTERRUPTED && cn_agent_is_new_trouble(a, &err))
 			cn_warning("%s; the drain goes on, no gate is opened before Heat answers", err.message);
-		if (err.message) {
-			free(a->trouble);
-			a->trouble = cn_strdup(err.message);
-		}
 		return;
 	}
 	cn_agent_trouble(a, NULL);

@@ -73,6 +73,18 @@ void cn_agent_say(struct cn_agent *a, const struct cn_wait *w, const char *state
 	cn_agent_status("%s", text);
 }
 
+/* True when the trouble is another one than last time: numbers in it, as of milliseconds, do not make it one. */
+bool cn_agent_is_new_trouble(struct cn_agent *a, const struct cn_error *err)
+{
+	char *text = cn_strdup(err->message), *to = text;
+
+	for (const char *c = text; *c; c++)
+		if (*c < '0' || *c > '9')
+			*to++ = *c;
+	*to = '\0';
+	return is_new(&a->trouble, text);
+}
+
 void cn_agent_trouble(struct cn_agent *a, const struct cn_error *err)
 {
 	if (!err) {
@@ -82,7 +94,7 @@ void cn_agent_trouble(struct cn_agent *a, const struct cn_error *err)
 		a->trouble = NULL;
 		return;
 	}
-	if (!is_new(&a->trouble, cn_strdup(err->message)))
+	if (!cn_agent_is_new_trouble(a, err))
 		return;
 	cn_warning("%s%s%s%s; every gate stays closed, trying again", err->message, err->hint ? " (" : "",
 		   err->hint ? err->hint : "", err->hint ? ")" : "");

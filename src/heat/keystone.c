@@ -145,10 +145,10 @@ static int endpoint(const struct cn_os *os, enum cn_os_service service, const js
 		}
 	}
 	if (!url || !*url) {
-		cn_error_set(err, CN_FAILED, ENOENT, "the catalogue of this cloud has no %s endpoint of %s%s%s", c->interface,
+		cn_error_set(err, CN_FAILED, ENXIO, "the catalogue of this cloud has no %s endpoint of %s%s%s", c->interface,
 			     services[service].name, region ? " in region " : "", region ? region : "");
 		cn_error_hint(err, "check region_name and interface of %s", c->source);
-		return -ENOENT;
+		return -ENXIO;
 	}
 	len = strlen(url);
 	while (len && url[len - 1] == '/')

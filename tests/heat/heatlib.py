@@ -26,7 +26,7 @@ class Heat:
         self.dir = pathlib.Path(self.kept or tempfile.mkdtemp(prefix='cn-heat.'))
         self.env = dict(os.environ, CN_HEAT=str(self.dir), CN_PORT=str(port), **{k: str(v) for k, v in settings.items()})
         hc.KS = 'http://127.0.0.1:%d/v3' % port
-        self.seen = 0
+        self.port = port
 
     def script(self, name, *args):
         done = subprocess.run([str(RIG / name), *args], env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
@@ -34,8 +34,8 @@ class Heat:
             raise RuntimeError('%s: %s' % (name, done.stderr[-2000:]))
 
     def start(self):
-        (self.dir / 'nova-state.json').unlink(missing_ok=True)      # addresses begin at 127.0.1.1 again
-        (self.dir / 'nova.jsonl').unlink(missing_ok=True)
+        for left in ('nova-state.json', 'nova.jsonl', 'heat.db', 'heat.db-wal', 'heat.db-shm'):      # no stack, no server
+            (self.dir / left).unlink(missing_ok=True)
         self.script('start.sh')
         self.client = hc.Session()
 
@@ -75,18 +75,26 @@ class Heat:
         return [r for r in self.resources(name) if r['resource_type'] == 'gate-node.yaml']
 
     def servers(self, name):
-        """{address: server id}"""
+        """{server id: number of its host, by its address}"""
         ids = [r['physical_resource_id'] for r in self.resources(name) if r['resource_type'] == 'OS::Nova::Server']
-        return {e['address']: e['id'] for e in self.nova('create') if e['id'] in ids}
+        return {e['id']: int(e['address'].rsplit('.', 1)[1]) for e in self.nova('create') if e['id'] in ids}
 
     def nova(self, event):
         with open(self.dir / 'nova.jsonl') as f:
             return [e for e in map(json.loads, f) if e['event'] == event]
 
+    def change_server(self, server, **fields):
+        """What Nova says of it from now on."""
+        r = hc.call('PUT', 'http://127.0.0.1:%d/test/servers/%s' % (self.port + 3, server), fields)
+        assert r.status == 200, r.body
+
+    def forget_server(self, server):
+        """As if somebody had deleted it behind Heat's back."""
+        hc.call('DELETE', 'http://127.0.0.1:%d/test/servers/%s' % (self.port + 3, server))
+
     def deleted(self):
-        """{address: time of the DELETE that reached Nova}"""
-        address = {e['id']: e['address'] for e in self.nova('create')}
-        return {address[e['id']]: e['time'] for e in self.nova('delete')}
+        """Servers whose DELETE has reached Nova: {id: when}"""
+        return {e['id']: e['time'] for e in self.nova('delete')}
 
     def gates(self, name):
         """Members whose deletion waits: {member: events}"""
@@ -101,8 +109,41 @@ class Heat:
         return waiting
 
     def wait_gates(self, name, n):
-        wait_for('%d gates wait' % n, lambda: len(self.gates(name)) == n, 60, 0.3)
+        wait_for('%d gates wait' % n, lambda: len(self.gates(name)) == n, 180, 0.3)
+
+    def waiting(self, name):
+        """Host numbers of the servers behind the gates that wait: {host: server id}"""
+        gates, servers = self.gates(name), self.servers(name)
+        return {servers[r['physical_resource_id']]: r['physical_resource_id'] for r in self.resources(name)
+                if r['resource_type'] == 'OS::Nova::Server' and r.get('parent_resource') in gates}
+
+    def failed(self, name):
+        return [m for m in self.members(name) if m['resource_status'] == 'DELETE_FAILED']
+
+    def cancel(self, name):
+        """Heat's own cancel: of the group's stack, which is the one that is updated."""
+        group = next(r for r in self.resources(name) if r['resource_name'] == 'storage')
+        path = next(link['href'] for link in group['links'] if link['rel'] == 'nested')
+        return self.client('POST', path + '/actions', {'cancel_without_rollback': None})
+
+    def open_gate(self, name, member):
+        path = next(link['href'] for m in self.members(name) if m['resource_name'] == member for link in m['links'] if link['rel'] == 'nested')
+        self.client('POST', path + '/resources/drain/signal', {'unset_hook': 'pre-delete'})
 
     def delete(self, name):
+        """All of it, with every gate opened."""
         s = self.client.stack(name)
-        self.client('DELETE', '/stacks/%s/%s' % (name, s['id']))
+        if s is None:
+            return
+        path = '/stacks/%s/%s' % (name, s['id'])
+        self.client('DELETE', path)
+
+        def gone():
+            now = self.client.stack(path[8:])
+            if now is None or now['stack_status'] == 'DELETE_COMPLETE':
+                return True
+            if now['stack_status'] == 'DELETE_FAILED':
+                self.client('DELETE', path)
+            for m in self.gates(path[8:]):
+                self.open_gate(path[8:], m)
+        wait_for('the stack %s is deleted' % name, gone, 90, 0.5)

@@ -1,63 +1,306 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """`cephnode heat agent` on a real Heat and a real Ceph cluster: no server is deleted with data on its OSDs."""
-from heatlib import Heat, hc, wait_for
-from cnlib.case import ClusterCase, HOLD_FLAGS, QUICK, signal, unittest
+import time
 
-AGENT = ('heat', 'agent', '--stack', 'storage1', '--interval', '1', '-f', 'json')
+from heatlib import Heat, wait_for
+from cnlib.case import ClusterCase, QUICK, signal, unittest
 
 
 class AgentCase(ClusterCase):
     SHAPE = dict(HOSTS=6, OSDS=2, **QUICK)
     SERVERS = 5
+    HEAT = {}
     TIMEOUT_MINS = 10080
+    stacks = 0
 
     @classmethod
     def setUpClass(cls):
-        cls.heat = Heat()
+        cls.heat = Heat(**cls.HEAT)
         cls.heat.start()
         cls.addClassCleanup(cls.heat.stop)
         super().setUpClass()
-        cls.heat.create('storage1', cls.SERVERS, timeout_mins=cls.TIMEOUT_MINS)
+
+    def setUp(self):
+        super().setUp()
+        AgentCase.stacks += 1
+        self.stack = 'storage%d' % AgentCase.stacks
+        self.addCleanup(self.heat.delete, self.stack)
+        self.heat.create(self.stack, self.SERVERS, timeout_mins=self.TIMEOUT_MINS)
+        self.addCleanup(self.tool.cleanup)      # the agent ends before its stack does
+        self.all = self.heat.servers(self.stack)
 
     def agent(self, *args, env=None, **more):
-        return self.tool.start(*AGENT, *args, env=self.heat.os_env(**(env or {})), **more)
+        return self.tool.start('heat', 'agent', '--stack', self.stack, '--interval', '1', '-f', 'json', *args,
+                               env=self.heat.os_env(**(env or {})), **more)
 
     def once(self, *args, **more):
         return self.agent('--once', *args, **more).wait(180)
 
-    def host_of(self, address):
-        return int(address.rsplit('.', 1)[1])
-
-    def end(self, run):
+    def end(self, run, *codes):
         """Ends an agent as systemd does."""
         run.send(signal.SIGTERM)
         run.wait(20)
-        return run
+        self.assert_code(run, *(codes or (0,)))
 
-    def waiting_hosts(self):
-        """Hosts of the servers behind the gates that wait."""
-        gates, hosts = self.heat.gates('storage1'), []
-        for r in self.heat.resources('storage1'):
-            if r['resource_type'] == 'OS::Nova::Server' and r.get('parent_resource') in gates:
-                hosts += [self.host_of(a) for a, i in self.heat.servers('storage1').items() if i == r['physical_resource_id']]
-        return hosts
+    def down(self, n=1):
+        """Scales down and waits for the gates: {host: server}"""
+        self.heat.down(self.stack) if n == 1 else self.heat.patch(self.stack, count=self.SERVERS - n)
+        self.heat.wait_gates(self.stack, n)
+        return self.heat.waiting(self.stack)
+
+    def gone(self):
+        """Hosts whose server's DELETE has reached Nova, of this stack."""
+        return sorted(self.all[s] for s in self.heat.deleted() if s in self.all)
+
+    def wait_gone(self, hosts):
+        wait_for('the servers of %s are deleted' % sorted(hosts), lambda: self.gone() == sorted(hosts), 60, 0.3)
+
+    def kept(self):
+        self.assertEqual(self.gone(), [])
+
+    def says(self, run, text, timeout=60):
+        wait_for('it says: %s' % text, lambda: text in run.stderr or run.ended, timeout)
+        self.assertIn(text, run.stderr, str(run))
 
 
 class Agent(AgentCase):
     def test_a_scale_down(self):
-        """The URL is called; the node's OSDs go before the server does."""
-        observer = self.observer()
+        """The URL is called; the node's OSDs go before the server does, and nothing else."""
+        before, observer = self.cluster.snapshot(), self.observer()
         run = self.agent()
-        self.heat.down('storage1')
-        opened = run.wait_event(180, event='gate', state='opened')
-        host = self.host_of(opened['addresses'])
-        wait_for('the server is gone', lambda: self.heat.deleted(), 30, 0.3)
-        self.assertEqual(list(self.heat.deleted()), [opened['addresses']])
-        self.assert_gone(host)
-        self.assert_clean_report(observer, self.cluster.ids(host))
+        hosts = self.down()
+        self.wait_gone(hosts)
+        opened = self.heat.deleted()[list(hosts.values())[0]]
+        for host in hosts:
+            self.assert_gone(host)
+            self.only_host_is_gone(before, host)
+            self.assert_clean_report(observer, self.cluster.ids(host))
+        self.assert_data()
+        self.says(run, 'deleted')
+        self.assertGreater(opened, 0)
+        self.end(run)
+
+    def test_two_at_once(self):
+        """Both reach weight 0 together, as one plan."""
+        run = self.agent()
+        hosts = self.down(2)
+        self.wait_gone(hosts)
+        for host in hosts:
+            self.assert_gone(host)
+        plan = run.events('plan')[0]
+        self.assertEqual(sorted(plan['osds']), sorted(i for h in hosts for i in self.cluster.ids(h)))
         self.assert_data()
         self.end(run)
-        self.assertEqual(run.code, 0, str(run))
+
+    def test_killed_in_the_middle(self):
+        """A second agent goes on where the first one died."""
+        hosts = self.down()
+        self.agent(trap='wait:begin:KILL').wait(120)
+        self.kept()
+        run = self.once()
+        self.assert_code(run, 0)
+        self.wait_gone(hosts)
+        self.assert_data()
+
+    def test_killed_while_it_removes(self):
+        hosts = self.down()
+        self.agent(trap='stop:begin:KILL').wait(120)
+        self.kept()
+        self.assert_code(self.once(), 0)
+        self.wait_gone(hosts)
+        self.assert_gone(list(hosts)[0])
+
+    def test_removed_but_not_opened(self):
+        """It died between the removal and the gate: the journal tells."""
+        hosts = self.down()
+        self.assert_code(self.tool.drain('ip:127.0.1.%d' % list(hosts)[0]), 0)
+        self.assert_code(self.once(), 0)
+        self.wait_gone(hosts)
+
+    def test_a_dead_node(self):
+        hosts = self.down()
+        host = list(hosts)[0]
+        for i in self.cluster.ids(host):
+            self.cluster.kill('osd.%d' % i)
+        for i in self.cluster.ids(host):
+            self.cluster.mon_raw('osd down', ids=[str(i)])
+        wait_for('they are down', lambda: not any(self.cluster.is_up(i) for i in self.cluster.ids(host)), 60)
+        self.assert_code(self.once(), 0)
+        self.wait_gone(hosts)
+        self.assert_gone(host)
+        self.assert_data()
+
+    def test_no_osd_matches(self):
+        """It stays closed; --allow-empty opens it."""
+        hosts = self.down()
+        (host, server), = hosts.items()
+        self.heat.change_server(server, addresses={'storage': [{'addr': '127.0.1.250', 'version': 4}]})
+        run = self.assert_code(self.once(), 4)
+        self.assertIn('no OSD has an address', run.stderr)
+        self.assertIn('127.0.1.250', run.stderr)
+        self.kept()
+        self.assert_code(self.once('--allow-empty'), 0)
+        self.wait_gone(hosts)
+        self.assertTrue(all(self.cluster.is_up(i) for i in self.cluster.ids(host)))
+
+    def test_two_hosts_match(self):
+        before = self.cluster.snapshot()
+        (host, server), = self.down().items()
+        self.heat.change_server(server, addresses={'a': [{'addr': '127.0.1.%d' % host}], 'b': [{'addr': '127.0.1.6'}]})
+        run = self.assert_code(self.once('--allow-empty'), 4)
+        self.assertIn('match two nodes', run.stderr)
+        self.kept()
+        self.assert_same(before)
+
+    def test_names_are_ignored(self):
+        """A name and metadata of another node change nothing."""
+        (host, server), = self.down().items()
+        other = host % 5 + 1
+        self.heat.change_server(server, name='node%d' % other, hostname='node%d' % other, metadata={'osds': '0,1', 'host': 'node%d' % other},
+                                accessIPv4='127.0.1.%d' % other)
+        self.assert_code(self.once(), 0)
+        self.wait_gone([host])
+        self.assert_gone(host)
+        self.assertTrue(all(self.cluster.is_up(i) for i in self.cluster.ids(other)))
+
+    def test_gone_from_nova(self):
+        before = self.cluster.snapshot()
+        (host, server), = self.down().items()
+        self.heat.forget_server(server)
+        run = self.assert_code(self.once('--allow-empty'), 4)
+        self.assertIn('Nova does not know the server', run.stderr)
+        self.assertIn('openstack stack hook clear --pre-delete', run.stderr)
+        self.assertEqual(len(self.heat.gates(self.stack)), 1)
+        self.assert_same(before)
+
+    def test_refused_then_capacity(self):
+        """Too few hosts: kept, with the reason; after hosts came it goes through, and only that node."""
+        before = self.cluster.snapshot()
+        hosts = self.down(4)
+        run = self.agent()
+        self.says(run, 'refused', 60)
+        wait_for('what can go is gone', lambda: len(self.gone()) == 3 or run.ended, 240, 0.5)
+        left = [h for h in hosts if h not in self.gone()]
+        self.assertEqual(len(left), 1)
+        self.assertEqual(list(self.heat.waiting(self.stack)), left)
+        self.assertTrue(all(self.cluster.is_up(i) for i in self.cluster.ids(left[0])))
+        back = next(h for h in hosts if h not in left)
+        self.cluster.restore_host(back)
+        self.wait_gone(hosts)
+        self.assertTrue(all(self.cluster.is_up(i) for i in self.cluster.ids(back)))
+        self.assertTrue(before)
+        self.end(run)
+
+    def test_cancelled_by_cephnode(self):
+        """An operator's cancel is not overruled; a drain by hand afterwards opens the gate."""
+        (host, server), = self.down().items()
+        self.agent(trap='wait:begin:KILL').wait(120)
+        self.assert_code(self.tool.run('cancel', '127.0.1.%d' % host, '-f', 'json'), 0)
+        run = self.assert_code(self.once(), 4)
+        self.assertIn('was cancelled', run.stderr)
+        self.kept()
+        self.assert_code(self.tool.drain('127.0.1.%d' % host), 0)
+        self.assert_code(self.once(), 0)
+        self.wait_gone([host])
+
+    def test_signal_while_idle(self):
+        run = self.agent()
+        wait_for('it asks', lambda: True, 1)
+        time.sleep(2)
+        self.end(run, 0)
+        self.assertEqual(run.stderr, '')
+
+    def test_credential_is_refused(self):
+        run = self.assert_code(self.once(env=dict(OS_PASSWORD='another-pw-4711')), 1)
+        self.assertIn('Keystone refuses the credential', run.stderr)
+        self.assertNotIn('4711', run.stderr + run.stdout)
+
+
+class Slow(AgentCase):
+    """A move that takes long enough for things to happen in its middle."""
+    SHAPE = dict(HOSTS=6, OSDS=2, SPEED='slow', SLEEP='0.4', OLD=1, **QUICK)
+    DATA = {'rep': (400, 16384)}
+    SERVERS = 4
+
+    def in_the_middle(self, run):
+        run.wait_event(120, step='wait', state='begin')
+        run.wait_event(60, event='progress')
+
+    def weights(self, host):
+        return [self.cluster.crush_weight(i) for i in self.cluster.ids(host)]
+
+    def test_cancelled_by_heat(self):
+        """The weights stay at 0, the OSDs stay; a PATCH goes on with the same node."""
+        run = self.agent()
+        (host, server), = self.down().items()
+        self.in_the_middle(run)
+        self.heat.cancel(self.stack)
+        wait_for('Heat has given up', lambda: self.heat.failed(self.stack), 60, 0.3)
+        self.says(run, 'waits no more', 60)
+        self.says(run, 'Heat has given up', 60)
+        self.assertEqual(self.weights(host), [0, 0])
+        self.kept()
+        self.heat.patch(self.stack, count=self.SERVERS - 1)
+        wait_for('gone', lambda: self.gone() == [host], 240, 0.5)
+        self.assert_gone(host)
+        self.end(run)
+
+    def test_time_is_over(self):
+        run = self.agent()
+        s = self.heat.client.stack(self.stack)
+        self.heat.client('PATCH', '/stacks/%s/%s' % (self.stack, s['id']), {'timeout_mins': 1, 'parameters': {'count': self.SERVERS}})
+        wait_for('that is done', lambda: self.heat.client.stack(self.stack)['stack_status'] == 'UPDATE_COMPLETE', 60, 0.5)
+        for i in range(12):
+            self.cluster.tell(i, 'config set', key='osd_recovery_sleep', value=['4'])
+        (host, server), = self.down().items()
+        self.says(run, 'gives up on this deletion', 30)
+        wait_for('Heat has given up', lambda: self.heat.failed(self.stack), 120, 0.5)
+        self.says(run, 'waits no more', 60)
+        self.assertEqual(self.weights(host), [0, 0])
+        self.kept()
+        for i in range(12):
+            self.cluster.tell(i, 'config set', key='osd_recovery_sleep', value=['0'])
+        s = self.heat.client.stack(self.stack)
+        self.heat.client('PATCH', '/stacks/%s/%s' % (self.stack, s['id']), {'timeout_mins': 1000, 'parameters': {'count': self.SERVERS - 1}})
+        wait_for('gone', lambda: self.gone() == [host], 240, 0.5)
+        self.end(run)
+
+    def test_engine_restarted(self):
+        """Heat forgets what it was doing: the drain goes on, the operator is told, a PATCH ends it."""
+        run = self.agent()
+        (host, server), = self.down().items()
+        self.in_the_middle(run)
+        self.heat.restart_engine()
+        self.says(run, 'does not go on', 240)
+        self.assert_gone(host)
+        self.kept()
+        self.heat.patch(self.stack, count=self.SERVERS - 1)
+        wait_for('gone', lambda: self.gone() == [host], 120, 0.5)
+        self.end(run)
+
+    def test_mon_away(self):
+        run = self.agent('--op-timeout', '5')
+        (host, server), = self.down().items()
+        self.in_the_middle(run)
+        self.cluster.stop('mon.a')
+        time.sleep(30)
+        self.assertFalse(run.ended)
+        self.cluster.cont('mon.a')
+        wait_for('gone', lambda: self.gone() == [host], 240, 0.5)
+        self.assert_gone(host)
+        self.end(run)
+
+    def test_keystone_away(self):
+        """The drain goes on without it; the gate waits until it is back."""
+        run = self.agent()
+        (host, server), = self.down().items()
+        self.in_the_middle(run)
+        self.heat.script('lib.sh', 'stop', 'keystone')
+        self.says(run, 'no gate is opened', 60)
+        self.heat.script('lib.sh', 'start_keystone')
+        wait_for('gone', lambda: self.gone() == [host], 240, 0.5)
+        self.assert_gone(host)
+        self.end(run)
 
 
 if __name__ == '__main__':

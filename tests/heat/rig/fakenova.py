@@ -3,7 +3,7 @@
 """Stand-ins for what Heat asks besides Keystone, on loopback: Nova (with state), Glance and Neutron (constant answers),
 and a pass-through that adds the service token which a fixed Keystone wants with POST /v3/ec2tokens.
 
-Server number N gets the address 127.0.1.N. Every change is a line of JSON in $CN_HEAT/nova.jsonl. A server named in
+A server gets the first address 127.0.1.N that is free. PUT /test/servers/ID lays the body over a server, also what it really has. Every change is a line of JSON in $CN_HEAT/nova.jsonl. A server named in
 $CN_HEAT/nova-error (one id a line) cannot be deleted: it goes to status ERROR, as when a hypervisor is gone."""
 import http.client
 import json
@@ -91,6 +91,14 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.split('?')[0].rstrip('/')
         part = [p for p in path.split('/') if p]
         host = 'http://' + self.headers.get('Host', '')
+        if part[:2] == ['test', 'servers'] and self.command == 'PUT':
+            with lock:
+                servers[part[2]].update(json.loads(body))
+            return self.answer(200, servers[part[2]])
+        if part[:2] == ['test', 'servers'] and self.command == 'DELETE':
+            with lock:
+                servers.pop(part[2])
+            return self.answer(200, {})
         if part[:1] == ['ec2shim']:
             return self.shim(body)
         if part[:1] == ['compute']:
@@ -150,7 +158,8 @@ class Handler(BaseHTTPRequestHandler):
         if part[0] == 'servers' and self.command == 'POST' and len(part) == 1:
             spec = json.loads(body)['server']
             with lock:
-                count += 1
+                used = {s['addresses']['storage'][0]['addr'] for s in servers.values()}
+                count = next(n for n in range(1, 255) if '127.0.1.%d' % n not in used)
                 sid = str(uuid.uuid4())
                 addr = '127.0.1.%d' % count
                 servers[sid] = {

@@ -104,7 +104,7 @@ class Session:
         r = self('GET', '/stacks/' + ident)
         return r.json['stack'] if r.status == 200 else None
 
-    def settle(self, ident, seconds=120):
+    def settle(self, ident, seconds=400):
         end = time.time() + seconds
         while time.time() < end:
             s = self.stack(ident)

@@ -39,6 +39,13 @@ until_http() {
   done
   say "$1 does not answer at $2:"; tail -n 3 "$CN_HEAT/$1.log" >&2; return 1
 }
+start_keystone() {
+  export OS_KEYSTONE_CONFIG_FILES=$CN_HEAT/keystone.conf
+  start keystone uwsgi --plugin python3 --master --die-on-term --lazy-apps \
+  --processes 2 --threads 1 --add-header 'Connection: close' \
+    --http-socket "127.0.0.1:$KS_PORT" --wsgi-file "$(command -v keystone-wsgi-public)" --buffer-size 65535
+  until_http keystone "$KS_URL" 60
+}
 # restart_heat [SIGNAL]: the engine ends in the middle of what it does (KILL), and another one begins.
 restart_heat() {
   local pid; pid=$(cat "$CN_HEAT/heat.pid")

@@ -49,8 +49,7 @@ if [ -n "$fresh" ]; then
 fi
 # One thread a process: sqlite's connections belong to their thread. Connection: close, because this socket closes after each
 # answer without saying so, and a client that sends the next request just then (Heat's token check) gets a 503.
-OS_KEYSTONE_CONFIG_FILES=$CN_HEAT/keystone.conf start keystone uwsgi --plugin python3 --master --die-on-term --lazy-apps \
-  --processes 2 --threads 1 --add-header 'Connection: close' --http-socket "127.0.0.1:$KS_PORT" --wsgi-file "$(command -v keystone-wsgi-public)" --buffer-size 65535
+start_keystone
 start fake python3 "$here/fakenova.py"
 until_http keystone "$KS_URL" 60
 t1=$(date +%s.%N)

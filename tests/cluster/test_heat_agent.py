@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""`heat agent` on a real cluster, with a Heat that is made of recorded answers: no gate opens while the cluster has an OSD of the node.
+
+The same against a real Heat: tests/heat/run.sh."""
+import sys
+
+from cnlib.case import ClusterCase, QUICK, signal, unittest, wait_for
+from cnlib.util import ROOT
+
+sys.path.append(str(ROOT / 'tests' / 'heat'))
+from fakeheat import Cloud  # noqa: E402
+
+
+class HeatAgent(ClusterCase):
+    SHAPE = dict(HOSTS=6, OSDS=2, **QUICK)
+    DATA = {'rep': (120, 65536)}
+
+    def setUp(self):
+        super().setUp()
+        self.cloud = self.enterContext(Cloud())
+        self.cloud.on_open = lambda m: self.left.extend(self.osds_at(m.addresses))
+        self.left = []      # OSDs that were there when a gate opened
+        for h in range(1, 6):
+            self.cloud.member('m%d' % h, '10.9.9.%d' % h, self.cluster.address(h))
+
+    def osds_at(self, addresses):
+        return [i for i, o in self.cluster.osds().items() if o['public_addr'].rsplit(':', 1)[0] in addresses]
+
+    def agent(self, *args, **more):
+        return self.tool.start('heat', 'agent', '--stack', 'storage', '--interval', '1', '-f', 'json', *args, env=self.cloud.env(), **more)
+
+    def once(self, *args, **more):
+        return self.agent('--once', *args, **more).wait(120)
+
+    def refused(self, *words, args=()):
+        run = self.assert_code(self.once(*args), 4)
+        for w in words:
+            self.assertIn(w, run.stderr)
+        self.assertEqual(self.cloud.opened, [])
+
+    def test_two_at_once(self):
+        """Both go as one plan, and the agent says what it does."""
+        self.cloud.scale_down('m2', 'm4')
+        run = self.agent()
+        wait_for('both are gone', lambda: len(self.cloud.members) == 3, 120)
+        wait_for('it says so', lambda: run.stderr.count(': deleted') == 2, 20)
+        run.send(signal.SIGTERM)
+        self.assert_code(run.wait(20), 0)
+        self.assertEqual(sorted(run.events('plan')[0]['osds']), self.cluster.ids(2) + self.cluster.ids(4))
+        self.assertEqual(self.left, [])
+        self.assertEqual([e['state'] for e in run.events('gate')], ['draining', 'draining', 'opened', 'opened'])
+        for h in (2, 4):
+            self.assert_gone(h)
+        self.assert_data()
+
+    def test_given_up_in_the_middle(self):
+        """Heat cancels: the OSDs stay, at weight 0, until the next gate. A killed agent's successor goes on."""
+        self.cloud.scale_down('m3')
+        run = self.agent(trap='wait:begin:STOP')
+        run.wait_stopped(60)
+        self.cloud.give_up('m3')
+        run.cont()
+        wait_for('it says so', lambda: 'waits no more' in run.stderr and 'Heat has given up' in run.stderr, 60)
+        run.send(signal.SIGTERM)
+        self.assert_code(run.wait(20), 0)
+        self.assertEqual([self.cluster.crush_weight(i) for i in self.cluster.ids(3)], [0, 0])
+        self.assertTrue(all(self.cluster.is_up(i) for i in self.cluster.ids(3)))
+        self.cloud.scale_down('m3')
+        self.agent(trap='stop:begin:KILL').wait(60)
+        self.assertEqual(self.cloud.opened, [])
+        self.assert_code(self.once(), 0)
+        self.assertEqual((self.cloud.opened, self.left), (['m3'], []))
+        self.assert_gone(3)
+
+    def test_refusals(self):
+        """What cannot be told for sure stays closed, and nothing is touched."""
+        before, m = self.cluster.snapshot(), self.cloud.members['m1']
+        self.cloud.scale_down('m1')
+        m.addresses = ['10.9.9.1']
+        self.refused('no OSD has an address of this server', '10.9.9.1', '--allow-empty')
+        m.addresses = [self.cluster.address(1), self.cluster.address(6)]
+        self.refused('match two nodes', 'osd.0', 'osd.10', args=['--allow-empty'])
+        m.addresses = []
+        self.refused('no address', args=['--allow-empty'])
+        m.addresses = None
+        self.refused('Nova does not know', 'hook clear --pre-delete storage-m1 drain', args=['--allow-empty'])
+        m.addresses, m.value = [self.cluster.address(1)], self.cloud.members['m2'].server
+        self.refused('no server of its own stack', args=['--allow-empty'])
+        self.assert_same(before)
+        m.value, m.addresses = m.server, ['10.9.9.1']
+        self.assert_code(self.once('--allow-empty'), 0)
+        self.assertEqual(self.cloud.opened, ['m1'])
+        self.assert_same(before)
+
+    def test_removed_and_cancelled(self):
+        """The journal's word counts for the server that it was about; an operator's cancel is not overruled."""
+        self.cloud.scale_down('m5')
+        self.agent(trap='wait:begin:KILL').wait(60)
+        self.assert_code(self.tool.run('cancel', self.cluster.address(5), '-f', 'json'), 0)
+        self.refused('was cancelled')
+        self.assert_code(self.tool.drain(self.cluster.address(5)), 0)
+        m = self.cloud.members['m5']
+        made, m.created = m.created, m.created + 7200       # another server, with an address that was used before
+        self.refused('no OSD has an address')
+        m.created = made
+        self.assert_code(self.once(), 0)
+        self.assertEqual((self.cloud.opened, self.left), (['m5'], []))
+
+
+if __name__ == '__main__':
+    unittest.main()

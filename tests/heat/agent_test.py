@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""`heat agent` against recorded answers of Keystone, Heat and Nova, without Ceph: what it asks, and what it makes of the answers.
+
+Needs CEPHNODE (the binary) in the environment."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from fakeheat import APP_SECRET, PASSWORD, Cloud, recorded
+
+CEPHNODE = os.environ["CEPHNODE"]
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.cloud = self.enterContext(Cloud())
+        self.cloud.member("m1", "127.0.1.1")
+        self.cloud.member("m2", "127.0.1.2")
+        self.home = Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def environment(self, env=None):
+        keep = {k: v for k, v in os.environ.items() if not k.startswith(("OS_", "CEPH_", "XDG_"))}
+        return keep | {"HOME": str(self.home)} | (self.cloud.env() if env is None else env)
+
+    def popen(self, *args, env=None, command="agent"):
+        return subprocess.Popen([CEPHNODE, "-c", "/nonexistent.conf", "heat", command, "--stack", "storage", *args], env=self.environment(env),
+                                cwd=self.home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def run_it(self, code, *args, words=(), env=None):
+        p = self.popen(*args, env=env)
+        out, err = p.communicate(timeout=60)
+        self.assertEqual(p.returncode, code, err)
+        for w in words:
+            self.assertIn(w, err)
+        for secret in (PASSWORD, APP_SECRET, *self.cloud.tokens):
+            self.assertNotIn(secret, out + err)
+        return err
+
+    def once(self, code, *words, env=None, args=()):
+        return self.run_it(code, "--once", *args, words=words, env=env)
+
+    def paths(self, method=None):
+        return [p.split("/stacks", 1)[-1].split("?")[0] for m, p in self.cloud.requests if method in (None, m)]
+
+    def until(self, what, predicate, seconds=20):
+        end = time.monotonic() + seconds
+        while not predicate():
+            self.assertLess(time.monotonic(), end, what)
+            time.sleep(0.05)
+
+
+class Rounds(Case):
+    def test_idle(self):
+        self.once(0)
+        self.assertEqual([m for m, _ in self.cloud.requests], ["POST", "GET", "GET"])     # login, the name, the resources
+        self.assertTrue(self.cloud.requests[2][1].endswith("/resources?nested_depth=2"))
+
+    def test_an_idle_round_is_one_request(self):
+        p = self.popen("--interval", "1")
+        self.until("three rounds", lambda: len(self.cloud.requests) >= 5)
+        p.send_signal(signal.SIGTERM)
+        self.assertEqual((*p.communicate(timeout=20), p.returncode), ("", "", 0))
+        self.assertTrue(all(r[1].endswith("nested_depth=2") for r in self.cloud.requests[2:]))
+        self.assertEqual(self.cloud.logins, 1)
+
+    def test_a_gate_needs_ceph(self):
+        self.cloud.scale_down("m1")
+        self.once(2, "/nonexistent.conf")
+        self.assertEqual(self.cloud.opened, [])
+
+    def test_deleting_but_not_at_the_gate(self):
+        self.cloud.members["m1"].status = "DELETE_IN_PROGRESS"
+        self.once(0)
+
+    def test_no_gate(self):
+        """A member whose template has no gate is not looked at."""
+        self.cloud.members["m1"].status, self.cloud.members["m1"].gate = "DELETE_IN_PROGRESS", False
+        self.once(0)
+        self.assertEqual(len(self.cloud.requests), 3)
+
+    def test_it_says_that_heat_gave_up(self):
+        self.cloud.give_up("m1")
+        self.once(0, "Heat has given up", "Timed out", "openstack stack update --existing", "cancel")
+
+    def test_no_such_stack(self):
+        self.cloud.on("GET", "/stacks/storage$", *recorded("agent/stack-404"))
+        self.once(3, "there is no stack 'storage'")
+
+    def test_a_stack_made_anew(self):
+        """The id is asked for again."""
+        p = self.popen("--interval", "1")
+        self.until("a round", lambda: len(self.cloud.requests) >= 3)
+        self.cloud.on("GET", "nested_depth", *recorded("agent/stack-404"))
+        self.until("the name again", lambda: self.paths().count("/storage") == 2)
+        p.terminate()
+        p.communicate(timeout=20)
+
+    def test_no_stack_said(self):
+        p = subprocess.run([CEPHNODE, "heat", "agent"], capture_output=True, text=True, env=self.environment(), timeout=30)
+        self.assertEqual(p.returncode, 2)
+        self.assertIn("--stack", p.stderr)
+
+    def test_garbage(self):
+        for body in ([], "x", {"resources": 3}, {"resources": [3, None, {}, {"links": 7}, {"resource_type": "OS::Nova::Server", "links": [{"rel": "stack", "href": "/stacks/../.."}]}]}):
+            with self.subTest(body=body):
+                self.cloud.on("GET", "nested_depth", 200, body)
+                p = self.popen("--once")
+                _, err = p.communicate(timeout=30)
+                self.assertIn(p.returncode, (0, 1), err)
+
+
+class Tokens(Case):
+    def test_renewed_after_a_401(self):
+        """Once, and the request again."""
+        p = self.popen("--interval", "1")
+        self.until("a round", lambda: len(self.cloud.requests) >= 3)
+        self.cloud.revoke()
+        self.until("another login", lambda: self.cloud.logins == 2)
+        n = len(self.cloud.requests)
+        self.until("it goes on", lambda: len(self.cloud.requests) > n + 1)
+        p.terminate()
+        self.assertEqual(p.communicate(timeout=20)[1], "")
+
+    def test_renewed_in_time(self):
+        """Before it expires: no request gets a 401."""
+        self.cloud.token_seconds = 4
+        p = self.popen("--interval", "1")
+        self.until("three logins", lambda: self.cloud.logins >= 3)
+        p.terminate()
+        self.assertEqual(p.communicate(timeout=20)[1], "")
+
+    def test_refused_after_all(self):
+        self.cloud.on("GET", "nested_depth", *recorded("agent/outside-access-rules-list-401"), times=2)
+        self.once(1, "status 401", "access rules")
+
+    def test_wrong_password(self):
+        self.once(1, "Keystone refuses the credential", env={**self.cloud.env(), "OS_PASSWORD": "wrong-4711"})
+
+    def test_keystone_away(self):
+        """It is said once, and the rounds go on by themselves."""
+        self.cloud.down()
+        p = self.popen("--interval", "1")
+        time.sleep(2.5)
+        self.cloud.up()
+        self.until("it asks", lambda: len(self.cloud.requests) >= 4)
+        p.terminate()
+        err = p.communicate(timeout=20)[1]
+        self.assertEqual(err.count("every gate stays closed"), 1, err)
+        self.assertIn("answer again", err)
+
+    def test_503(self):
+        self.cloud.on("GET", "/stacks/storage$", 503)
+        self.once(1, "status 503")
+
+    def test_plain_http_elsewhere(self):
+        self.once(2, "http", env={**self.cloud.env(), "OS_AUTH_URL": "http://192.0.2.1:5000/v3"})
+
+
+class Config(Case):
+    def test_clouds_yaml(self):
+        """In the working folder, the only cloud there is; by an application credential."""
+        self.cloud.yaml(self.home)
+        self.once(0, env={})
+        self.assertEqual(self.cloud.logins, 1)
+
+    def test_user_folder_and_name(self):
+        folder = self.home / ".config/openstack"
+        folder.mkdir(parents=True)
+        self.cloud.yaml(folder)
+        self.once(0, env={"OS_CLOUD": "test"})
+        self.once(0, env=self.cloud.env() | {"OS_PASSWORD": "not used"}, args=("--os-cloud", "test"))
+        self.once(2, "has no cloud 'prod'", "clouds there: test", env={"OS_CLOUD": "prod"})
+
+    def test_file_named(self):
+        (self.home / "x").mkdir()
+        path = self.cloud.yaml(self.home / "x")
+        self.once(0, env={"OS_CLIENT_CONFIG_FILE": str(path)})
+        self.once(2, "does not exist", env={"OS_CLIENT_CONFIG_FILE": str(path) + ".not"})
+
+    def test_secure_yaml(self):
+        """Laid over clouds.yaml."""
+        path = self.cloud.yaml(self.home)
+        doc = json.loads(path.read_text())
+        secret = doc["clouds"]["test"]["auth"].pop("application_credential_secret")
+        path.write_text(json.dumps(doc))
+        self.once(2, "application_credential_secret", env={})
+        (self.home / "secure.yaml").write_text("clouds:\n  test:\n    auth:\n      application_credential_secret: %s\n" % secret)
+        self.once(0, env={})
+
+    def test_nothing(self):
+        self.once(2, "which OpenStack cloud", "OS_CLOUD", env={})
+
+    def test_incomplete(self):
+        for gone, word in (("OS_PASSWORD", "neither a user"), ("OS_PROJECT_NAME", "project_name")):
+            env = self.cloud.env()
+            del env[gone]
+            self.once(2, word, env=env)
+
+    def test_broken_yaml_tells_no_secret(self):
+        (self.home / "clouds.yaml").write_text("clouds:\n  test:\n    auth: {password: %s\n  x: [" % PASSWORD)
+        self.once(2, "clouds.yaml", env={})
+
+    def test_region_and_interface(self):
+        self.once(1, "no public endpoint of Heat in region Two", env=self.cloud.env() | {"OS_REGION_NAME": "Two"})
+        self.once(0, env=self.cloud.env() | {"OS_REGION_NAME": "RegionOne", "OS_INTERFACE": "internalURL"})
+        self.once(2, "interface", env=self.cloud.env() | {"OS_INTERFACE": "private"})
+
+    def test_unknown_auth_type(self):
+        self.once(2, "v3kerberos", env=self.cloud.env() | {"OS_AUTH_TYPE": "v3kerberos"})
+
+
+class Notify(Case):
+    def test_systemd(self):
+        """READY, STATUS, WATCHDOG, STOPPING."""
+        path = str(self.home / "notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.bind(path)
+            s.settimeout(20)
+            p = self.popen("--interval", "1", env=self.cloud.env() | {"NOTIFY_SOCKET": path})
+            seen = ""
+            while not all(w in seen for w in ("READY=1", "STATUS=no deletion waits", "WATCHDOG=1")):
+                seen += s.recv(4096).decode() + "\n"
+            p.terminate()
+            while "STOPPING=1" not in seen:
+                seen += s.recv(4096).decode() + "\n"
+            self.assertEqual(p.wait(20), 0)
+            p.communicate()
+
+
+if __name__ == "__main__":
+    unittest.main()
