@@ -178,6 +178,20 @@ const struct cn_command cn_commands[] = {
 		.check = cn_cmd_heat_stack_check,
 		.run = cn_cmd_heat_agent,
 	},
+	{
+		.name = "heat check",
+		.synopsis = "--stack NAME",
+		.groups = CN_OPT_OPENSTACK,
+		.late = true,
+		.help = "would a scale-down of this stack be safe?",
+		.text = "Looks whether a scale-down of this stack would wait for the drain of its node: time, gates and their "
+			"hook, the order "
+			"of deletion, the credential, and that each member's server is one node of the cluster. One line a "
+			"finding, with "
+			"the mend. Exit status 4 when there is a problem. Changes nothing.",
+		.check = cn_cmd_heat_stack_check,
+		.run = cn_cmd_heat_check,
+	},
 };
 
 const size_t cn_n_commands = ARRAY_SIZE(cn_commands);

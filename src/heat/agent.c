@@ -8,6 +8,7 @@
 #include "cephnode/base/log.h"
 
 #define MAX_BACKOFF_MS 60000
+#define GATHER_POLL_MS 1000
 
 /* A drain that was refused costs the managers a whole listing of PGs: it is tried again ever more seldom, and at once when
  * another gate waits. */
@@ -68,7 +69,7 @@ static int work_on(struct cn_agent *a, struct cn_waits *l, struct cn_error *err)
 	return r == -EINTR ? cn_error_interrupted(err) : 0;
 }
 
-/* 0: nothing waits any more; -EAGAIN: something does, and err says why. */
+/* 0: nothing waits any more; -EAGAIN: something does, and err says why; -EINPROGRESS: look again in a moment. */
 static int round_once(struct cn_agent *a, struct cn_error *err)
 {
 	_cleanup_(cn_waits_release) struct cn_waits l = {};
@@ -80,6 +81,8 @@ static int round_once(struct cn_agent *a, struct cn_error *err)
 
 	if (r < 0)
 		return r;
+	if (l.n && a->gathering)
+		return -EINPROGRESS;
 	if (l.n == 0) {
 		cn_agent_status("no deletion waits");
 		back_off(a, &l, false);
@@ -108,6 +111,10 @@ static int rounds(struct cn_agent *a, struct cn_error *err)
 
 		if (cn_interrupted())
 			return a->options->once || a->broken_off ? cn_error_interrupted(err) : 0;
+		if (r == -EINPROGRESS) {
+			(void)cn_clock_wait_ms(&a->pulse.clock, GATHER_POLL_MS); /* a signal is seen by the next look */
+			continue;
+		}
 		if (a->options->once || (r < 0 && is_final(err)))
 			return r;
 		if (r < 0 && r != -EAGAIN)

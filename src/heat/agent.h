@@ -27,6 +27,7 @@ struct cn_known {
 	char *said;       /* the last that was said of its gate */
 	char *clock;      /* and of its time */
 	int64_t stuck_ms; /* CLOCK_BOOTTIME: since when it is being deleted and waits nowhere; 0: it is not */
+	int64_t seen_ms;  /* CLOCK_BOOTTIME: when its gate was first seen to wait; 0: it does not */
 	unsigned opened;
 	bool waited;
 };
@@ -57,6 +58,7 @@ struct cn_agent {
 	int64_t look_at_ms; /* CLOCK_BOOTTIME */
 	char *lost;         /* the member whose deletion waits no more; the drain ends for it */
 	bool broken_off;    /* a signal came in the middle of one */
+	bool gathering;     /* other gates of the same scale-down may be about to close */
 	/* between drains that fail */
 	int64_t retry_at_ms, backoff_ms;
 	size_t retry_n; /* how many gates waited then */

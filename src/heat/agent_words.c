@@ -8,6 +8,8 @@
 #include "heat/agent.h"
 
 #define STUCK_MS 180000
+#define SETTLE_MS 5000
+#define GATHER_MS 30000
 #define OPENED_OFTEN 3
 #define LOW_MS 600000
 #define HEATS_OWN_MINS 60 /* stack_action_timeout of heat.conf where nobody has set it */
@@ -172,12 +174,12 @@ static const struct cn_member *member_of(const struct cn_members *l, const char 
 	return NULL;
 }
 
-static bool is_waiting(const struct cn_waits *l, const char *id)
+static const struct cn_wait *wait_of(const struct cn_waits *l, const char *id)
 {
 	for (size_t i = 0; i < l->n; i++)
 		if (strcmp(l->v[i].member.stack.id, id) == 0)
-			return true;
-	return false;
+			return &l->v[i];
+	return NULL;
 }
 
 /* Members that were there and are no more. */
@@ -202,21 +204,39 @@ static void say_gone(struct cn_agent *a, const struct cn_members *members)
 	}
 }
 
+/* Gates of one scale-down close within seconds of each other, and nodes must lose their weight together: data would move onto one
+ * that is drained next. */
+static void gather(struct cn_agent *a, const struct cn_member *m, struct cn_known *k, const struct cn_wait *w)
+{
+	int64_t now = cn_clock_boot_ms(a->pulse.real);
+
+	if (!w) {
+		k->seen_ms = 0;
+		a->gathering |= cn_member_is(m, "DELETE_IN_PROGRESS") && m->gate && !k->opened && now - k->stuck_ms < GATHER_MS;
+		return;
+	}
+	if (!k->seen_ms)
+		k->seen_ms = now;
+	a->gathering |= now - k->seen_ms < SETTLE_MS && cn_clock_real_ms(a->pulse.real) - w->gate.since_ms < SETTLE_MS;
+}
+
 void cn_agent_members(struct cn_agent *a, const struct cn_members *members, const struct cn_waits *waits)
 {
 	say_gone(a, members);
+	a->gathering = false;
 	for (size_t i = 0; i < members->n; i++) {
 		const struct cn_member *m = &members->v[i];
 		struct cn_known *k = cn_known_get(a, m);
-		bool waiting = is_waiting(waits, m->stack.id);
+		const struct cn_wait *waiting = wait_of(waits, m->stack.id);
 
-		k->waited |= waiting;
+		k->waited |= waiting != NULL;
 		if (cn_member_is(m, "DELETE_FAILED") && m->gate)
 			say_failed(a, m, k);
 		if (!cn_member_is(m, "DELETE_IN_PROGRESS") || waiting)
 			k->stuck_ms = 0;
 		else
 			say_stuck(a, m, k);
+		gather(a, m, k, waiting);
 		if (waiting && k->opened >= OPENED_OFTEN && is_new(&k->clock, cn_strdup("deaf")))
 			cn_warning("node %s: its gate was opened %u times, and Heat does not go on: its engine was restarted. "
 				   "Start the "

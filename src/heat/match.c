@@ -81,7 +81,8 @@ static int take_journal(const struct cn_journal *j, const char *address, const s
 	if (j->phase == CN_PHASE_CANCELLED && m->kind == CN_MATCH_NODE && since_ms >= 0 && j->updated_ms > since_ms) {
 		cn_error_set(err, CN_REFUSED, ECANCELED, "the drain of %s was cancelled while the deletion waited", j->node);
 		cn_error_hint(err,
-			      "keep the server: openstack stack cancel, on its stack; or drain it after all: cephnode drain %s",
+			      "to keep the server cancel its deletion (openstack stack cancel --no-rollback, on the group's "
+			      "stack); else drain it after all: cephnode drain %s",
 			      m->spec);
 		return -ECANCELED;
 	}

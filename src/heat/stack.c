@@ -183,13 +183,16 @@ void cn_members_read(const json_t *answer, struct cn_members *ret)
 		const char *type = cn_json_str(r, "resource_type", ""), *id = cn_json_str(r, "physical_resource_id", "");
 		bool server = strcmp(type, "OS::Nova::Server") == 0;
 		bool gate = strcmp(type, "OS::Heat::Value") == 0 && strcmp(cn_json_str(r, "resource_name", ""), CN_GATE) == 0;
+		bool deployment = strcmp(type, "OS::Heat::SoftwareDeployment") == 0;
 		struct cn_member *m;
 
-		if ((!server && !gate) || !stack_of(r, &stack))
+		if ((!server && !gate && !deployment) || !stack_of(r, &stack))
 			continue;
 		m = member_of(&l, resources, &stack);
 		if (m && gate)
 			m->gate = true;
+		else if (m && deployment)
+			m->deployment = true;
 		else if (m && is_word(id))
 			cn_strv_add(&m->servers, id);
 	}

@@ -92,6 +92,21 @@ class HeatAgent(ClusterCase):
         self.assertEqual(self.cloud.opened, ['m1'])
         self.assert_same(before)
 
+    def test_check(self):
+        """One line a finding: which OSDs each server is, and what is wrong."""
+        run = self.tool.run('heat', 'check', '--stack', 'storage', env=self.cloud.env())
+        self.assert_code(run, 0)
+        self.assertIn('ok       m1: 10.9.9.1, 127.0.1.1 is osd.0, osd.1\n', run.stdout)
+        self.assertIn('warning  the login is a password', run.stdout)
+        self.cloud.timeout_mins, self.cloud.members['m2'].gate, self.cloud.members['m3'].addresses = None, False, ['10.9.9.3']
+        self.cloud.members['m4'].addresses = [self.cluster.address(5)]
+        doc = self.assert_code(self.tool.run('heat', 'check', '--stack', 'storage', '-f', 'json', env=self.cloud.env()), 4).json
+        problems = [f['text'] for f in doc['findings'] if f['level'] == 'problem']
+        self.assertFalse(doc['safe'])
+        self.assertEqual(len(problems), 4, problems)
+        for text, words in zip(problems, ('no timeout_mins', 'm2: no gate', 'm3: no OSD', 'm4 and m5 match the same OSDs')):
+            self.assertIn(words, text)
+
     def test_removed_and_cancelled(self):
         """The journal's word counts for the server that it was about; an operator's cancel is not overruled."""
         self.cloud.scale_down('m5')

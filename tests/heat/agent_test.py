@@ -75,6 +75,23 @@ class Rounds(Case):
         self.once(2, "/nonexistent.conf")
         self.assertEqual(self.cloud.opened, [])
 
+    def test_gates_of_one_scale_down(self):
+        """They close one after the other: nothing is begun before the last one has."""
+        self.cloud.scale_down("m1")
+        self.cloud.members["m2"].status = "DELETE_IN_PROGRESS"
+        p = self.popen("--once")
+        self.until("three looks", lambda: sum("nested_depth" in r for _, r in self.cloud.requests) >= 3)
+        self.assertIsNone(p.poll())
+        self.cloud.scale_down("m2")
+        self.assertIn("/nonexistent.conf", p.communicate(timeout=30)[1])
+        self.assertEqual(p.returncode, 2)
+
+    def test_a_gate_settles(self):
+        start = time.monotonic()
+        self.cloud.scale_down("m1", ago=0)
+        self.once(2, "/nonexistent.conf")
+        self.assertGreater(time.monotonic() - start, 3)
+
     def test_deleting_but_not_at_the_gate(self):
         self.cloud.members["m1"].status = "DELETE_IN_PROGRESS"
         self.once(0)
@@ -214,6 +231,16 @@ class Config(Case):
 
     def test_unknown_auth_type(self):
         self.once(2, "v3kerberos", env=self.cloud.env() | {"OS_AUTH_TYPE": "v3kerberos"})
+
+
+class Check(Case):
+    """`heat check`, as far as it comes without Ceph: the findings on the stack are unit tests (test_heat.c)."""
+
+    def test_needs_ceph(self):
+        p = self.popen(command="check")
+        _, err = p.communicate(timeout=30)
+        self.assertEqual(p.returncode, 2, err)
+        self.assertIn("/nonexistent.conf", err)
 
 
 class Notify(Case):

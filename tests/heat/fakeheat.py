@@ -98,12 +98,13 @@ class Cloud:
         m = self.members[name] = Member(name, list(addresses))
         return m
 
-    def scale_down(self, *names):
+    def scale_down(self, *names, ago=10):
+        """ago: seconds; the agent lets a gate settle for 5."""
         with self.lock:
             for name in names:
                 m = self.members[name]
                 m.status, m.reason = "DELETE_IN_PROGRESS", "state changed"
-                m.events.append(("CREATE_COMPLETE", "DELETE paused until Hook pre-delete is cleared", time.time()))
+                m.events.append(("CREATE_COMPLETE", "DELETE paused until Hook pre-delete is cleared", time.time() - ago))
 
     def give_up(self, name):
         with self.lock:

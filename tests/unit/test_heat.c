@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "cephnode/heat/stack.h"
+#include "cephnode/heat/check.h"
 #include "heat/stamp.h"
 
 /* The body of a recorded exchange: new reference. */
@@ -203,11 +203,127 @@ static void test_servers(void **state _unused_)
 	cn_server_release(&s);
 }
 
+/* --- check --- */
+
+static json_t *parsed(const char *text)
+{
+	_cleanup_free_ char *s = cn_strdup(text);
+	json_t *j;
+
+	for (char *c = s; *c; c++)
+		*c = *c == '\'' ? '"' : *c;
+	j = json_loads(s, 0, NULL);
+	if (!j)
+		fail_msg("no JSON: %s", s);
+	return j;
+}
+
+/* The one finding, or none (text NULL). */
+static void assert_finding(struct cn_findings *l, enum cn_finding_level level, const char *text)
+{
+	if (l->n != (text ? 1 : 0))
+		fail_msg("%zu findings, the last: %s", l->n, l->n ? l->v[l->n - 1].text : "-");
+	if (text) {
+		assert_int_equal(l->v[0].level, level);
+		assert_has(l->v[0].text, text);
+	}
+	cn_findings_release(l);
+}
+
+static void test_environments(void **state _unused_)
+{
+	static const struct {
+		const char *json;
+		enum cn_finding_level level;
+		const char *text;
+	} all[] = {
+		{"{'resource_registry':{'resources':{'storage':{'*':{'drain':{'hooks':'pre-delete'}}}}}}", CN_FINDING_OK,
+		 "on the gate"},
+		{"{'resource_registry':{'resources':{'storage':{'*':{'drain':{'hooks':['pre-create','pre-delete']}}}}}}",
+		 CN_FINDING_OK, "on the gate"},
+		{"{'resource_registry':{'resources':{'storage':{'*':{'hooks':'pre-delete'}}}}}", CN_FINDING_PROBLEM,
+		 "members themselves"},
+		{"{'resource_registry':{'resources':{'storage':{'hooks':'pre-delete'}}}}", CN_FINDING_PROBLEM, "on the group"},
+		{"{'resource_registry':{'resources':{'storage':{'*':{'drain':{'hooks':'pre-update'}}}}}}", CN_FINDING_PROBLEM,
+		 "no pre-delete hook"},
+		{"{}", CN_FINDING_PROBLEM, "no pre-delete hook"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		_cleanup_json_ json_t *j = parsed(all[i].json);
+		struct cn_findings l = {};
+
+		cn_check_environment(j, &l);
+		assert_finding(&l, all[i].level, all[i].text);
+	}
+}
+
+static void test_templates(void **state _unused_)
+{
+#define GATE "'drain':{'type':'OS::Heat::Value','depends_on':"
+#define VOLUME "'a':{'type':'OS::Cinder::VolumeAttachment'}"
+#define DEPLOYMENT "'d':{'type':'OS::Heat::SoftwareDeployment','properties':"
+	static const struct {
+		const char *json;
+		enum cn_finding_level level;
+		const char *text;
+	} all[] = {
+		{"{'resources':{" GATE "['a']}," VOLUME "}}", CN_FINDING_OK, NULL},
+		{"{'resources':{" GATE "'a'}," VOLUME "}}", CN_FINDING_OK, NULL},
+		{"{'resources':{" GATE "['b']}," VOLUME "}}", CN_FINDING_PROBLEM, "'a' (OS::Cinder::VolumeAttachment)"},
+		{"{'resources':{" GATE "[]},'p':{'type':'OS::Neutron::Port'}}}", CN_FINDING_WARNING, "'p' (OS::Neutron::Port)"},
+		{"{'resources':{" DEPLOYMENT "{'actions':['DELETE'],'signal_transport':'HEAT_SIGNAL'}}}}", CN_FINDING_OK, NULL},
+		{"{'resources':{" DEPLOYMENT "{'actions':['DELETE']}}}}", CN_FINDING_PROBLEM, "CFN_SIGNAL"},
+		{"{'resources':{" DEPLOYMENT "{'actions':['DELETE','UPDATE'],'signal_transport':'HEAT_SIGNAL'}}}}",
+		 CN_FINDING_PROBLEM, "other actions"},
+		{"{'resources':{" DEPLOYMENT "{'signal_transport':'HEAT_SIGNAL'}}}}", CN_FINDING_PROBLEM, "does not run"},
+		{"{'resources':[]}", CN_FINDING_OK, NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		_cleanup_json_ json_t *j = parsed(all[i].json);
+		struct cn_findings l = {};
+
+		cn_check_template(j, "m1", &l);
+		assert_finding(&l, all[i].level, all[i].text);
+	}
+}
+
+static void test_credentials(void **state _unused_)
+{
+	_cleanup_free_ char *text = cn_calloc(1, 1 << 16);
+	_cleanup_json_ json_t *doc = NULL, *plain = parsed("{'roles':[{'name':'member'}]}"),
+			      *reader = parsed("{'roles':[{'name':'reader'}],"
+					       "'application_credential':{'access_rules':[]}}");
+	FILE *f = fopen("../heat/fixtures/keystone/login-application-credential-201.http", "r");
+	struct cn_findings l = {};
+	json_t *token;
+
+	assert_non_null(f);
+	assert_true(fread(text, 1, (1 << 16) - 1, f) > 0);
+	fclose(f);
+	doc = json_loads(strstr(text, "{\"token\""), 0, NULL);
+	token = cn_json_obj(doc, "token");
+	assert_non_null(token);
+	cn_check_credential(token, &l);
+	assert_finding(&l, CN_FINDING_OK, "no more");
+	json_array_remove(cn_json_arr(cn_json_obj(token, "application_credential"), "access_rules"), 0);
+	cn_check_credential(token, &l);
+	assert_finding(&l, CN_FINDING_PROBLEM, "GET .../servers/* of compute");
+	cn_check_credential(plain, &l);
+	assert_finding(&l, CN_FINDING_WARNING, "password");
+	cn_check_credential(reader, &l);
+	assert_int_equal(l.n, 2);
+	assert_int_equal(l.v[0].level, CN_FINDING_PROBLEM);
+	cn_findings_release(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stamps), cmocka_unit_test(test_refs),           cmocka_unit_test(test_members),
-		cmocka_unit_test(test_gates),  cmocka_unit_test(test_broken_answers), cmocka_unit_test(test_servers),
+		cmocka_unit_test(test_stamps),       cmocka_unit_test(test_refs),           cmocka_unit_test(test_members),
+		cmocka_unit_test(test_gates),        cmocka_unit_test(test_broken_answers), cmocka_unit_test(test_servers),
+		cmocka_unit_test(test_environments), cmocka_unit_test(test_templates),      cmocka_unit_test(test_credentials),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

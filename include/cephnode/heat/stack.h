@@ -30,6 +30,7 @@ struct cn_member {
 	char *name;             /* of its resource in the group, e.g. "5j4klxo6tsph"; "?" where it is not listed */
 	char *status, *reason;  /* of that resource: "DELETE_IN_PROGRESS" */
 	bool gate;              /* it has one */
+	bool deployment;        /* it has an OS::Heat::SoftwareDeployment: the node drains itself */
 	struct cn_strv servers; /* ids of its OS::Nova::Server resources */
 };
 struct cn_members {

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cephnode/heat/check.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define SHORT_MINS 1440
+
+void cn_findings_release(struct cn_findings *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->v[i].text);
+		free(l->v[i].mend);
+	}
+	free(l->v);
+	*l = (struct cn_findings){};
+}
+
+const char *cn_finding_level_name(enum cn_finding_level l)
+{
+	return l == CN_FINDING_OK ? "ok" : l == CN_FINDING_WARNING ? "warning" : "problem";
+}
+
+/* mend is our own text, or NULL. */
+static void found(struct cn_findings *l, enum cn_finding_level level, const char *mend, const char *fmt, ...) _printf_(4, 5);
+static void found(struct cn_findings *l, enum cn_finding_level level, const char *mend, const char *fmt, ...)
+{
+	va_list ap;
+
+	cn_grow(&l->v, &l->cap, l->n, sizeof(*l->v));
+	va_start(ap, fmt);
+	l->v[l->n++] = (struct cn_finding){level, cn_vasprintf(fmt, ap), mend ? cn_strdup(mend) : NULL};
+	va_end(ap);
+}
+
+/* --- the credential --- */
+
+static bool has_role(const json_t *token, const char *name)
+{
+	const json_t *r;
+	size_t i;
+
+	json_array_foreach (cn_json_arr(token, "roles"), i, r)
+		if (strcmp(cn_json_str(r, "name", ""), name) == 0)
+			return true;
+	return false;
+}
+
+void cn_check_credential(const json_t *token, struct cn_findings *ret)
+{
+	static const char *const needed[][3] = {
+		{"orchestration", "GET", "/stacks/*"},
+		{"orchestration", "GET", "/stacks/*/*"},
+		{"orchestration", "GET", "/stacks/*/*/resources"},
+		{"orchestration", "GET", "/stacks/*/*/resources/" CN_GATE},
+		{"orchestration", "GET", "/stacks/*/*/resources/" CN_GATE "/events"},
+		{"orchestration", "POST", "/stacks/*/*/resources/" CN_GATE "/signal"},
+		{"compute", "GET", "/servers/*"},
+	};
+	const json_t *app = cn_json_obj(token, "application_credential"), *rules = cn_json_arr(app, "access_rules"), *r;
+	size_t i, missing = 0;
+
+	if (!has_role(token, "member") && !has_role(token, "admin"))
+		found(ret, CN_FINDING_PROBLEM, "give the user the role 'member' in the stack's project",
+		      "the credential has no role that may open a gate");
+	if (!app) {
+		found(ret, CN_FINDING_WARNING, "make an application credential with access rules (docs/heat/agent.md)",
+		      "the login is a password: whoever reads it can do all that its user can");
+		return;
+	}
+	if (json_array_size(rules) == 0) {
+		found(ret, CN_FINDING_WARNING, "make one with access rules (docs/heat/agent.md)",
+		      "the application credential has no access rules: it can do all that its user can");
+		return;
+	}
+	for (size_t k = 0; k < ARRAY_SIZE(needed); k++) {
+		bool there = false;
+
+		json_array_foreach (rules, i, r) {
+			const char *path = cn_json_str(r, "path", "");
+			size_t len = strlen(path), tail = strlen(needed[k][2]);
+
+			there |= strcmp(cn_json_str(r, "service", ""), needed[k][0]) == 0 &&
+				 strcmp(cn_json_str(r, "method", ""), needed[k][1]) == 0 && len >= tail &&
+				 strcmp(path + len - tail, needed[k][2]) == 0;
+		}
+		if (!there)
+			found(ret, CN_FINDING_PROBLEM, "make the credential anew with this rule (docs/heat/agent.md)",
+			      "no access rule lets the agent %s .../%s of %s", needed[k][1], needed[k][2] + 1, needed[k][0]);
+		missing += !there;
+	}
+	if (!missing && json_array_size(rules) > ARRAY_SIZE(needed))
+		found(ret, CN_FINDING_WARNING, NULL, "the access rules allow more than the agent needs");
+	else if (!missing)
+		found(ret, CN_FINDING_OK, NULL, "the credential can do what the agent needs, and no more");
+}
+
+/* --- the hook --- */
+
+/* "pre-delete", or a list that has it. */
+static bool has_hook(const json_t *o)
+{
+	const json_t *hooks = json_object_get(o, "hooks"), *h;
+	size_t i;
+
+	json_array_foreach (hooks, i, h)
+		if (json_is_string(h) && strcmp(json_string_value(h), "pre-delete") == 0)
+			return true;
+	return json_is_string(hooks) && strcmp(json_string_value(hooks), "pre-delete") == 0;
+}
+
+void cn_check_environment(const json_t *environment, struct cn_findings *ret)
+{
+	const json_t *groups = cn_json_obj(cn_json_obj(environment, "resource_registry"), "resources");
+	const char *group, *member;
+	bool on_gate = false, on_member = false, on_group = false;
+	json_t *g, *m;
+
+	json_object_foreach ((json_t *)groups, group, g) {
+		on_group |= has_hook(g);
+		json_object_foreach (g, member, m) {
+			on_member |= has_hook(m);
+			on_gate |= has_hook(cn_json_obj(m, CN_GATE)) || has_hook(cn_json_obj(m, "*"));
+		}
+	}
+	if (on_gate)
+		found(ret, CN_FINDING_OK, NULL, "the environment has the hook on the gate");
+	else if (on_member || on_group)
+		found(ret, CN_FINDING_PROBLEM,
+		      "move it one level down: resources: {storage: {\"*\": {" CN_GATE ": {hooks: pre-delete}}}}",
+		      "the hook is on the %s, where it never fires: a scale-down deletes the server at once",
+		      on_member ? "members themselves" : "group");
+	else
+		found(ret, CN_FINDING_PROBLEM, "update the stack with docs/heat/gate-env.yaml",
+		      "the environment has no pre-delete hook: a scale-down deletes the server at once");
+}
+
+/* --- a member's template --- */
+
+static bool names(const json_t *list, const char *name)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach (list, i, v)
+		if (json_is_string(v) && strcmp(json_string_value(v), name) == 0)
+			return true;
+	return json_is_string(list) && strcmp(json_string_value(list), name) == 0;
+}
+
+static void check_deployment(const json_t *r, const char *name, const char *member, struct cn_findings *ret)
+{
+	const json_t *p = cn_json_obj(r, "properties"), *actions = json_object_get(p, "actions");
+	const char *transport = cn_json_str(p, "signal_transport", "CFN_SIGNAL");
+
+	if (!names(actions, "DELETE") || json_array_size(actions) > 1)
+		found(ret, CN_FINDING_PROBLEM, "say actions: [DELETE]", "%s: '%s' %s", member, name,
+		      names(actions, "DELETE") ? "would drain the node at other actions than DELETE, too"
+					       : "does not run when the node is deleted");
+	if (strcmp(transport, "HEAT_SIGNAL") != 0 && strcmp(transport, "TEMP_URL_SIGNAL") != 0 &&
+	    strcmp(transport, "ZAQAR_SIGNAL") != 0)
+		found(ret, CN_FINDING_PROBLEM, "say signal_transport: HEAT_SIGNAL",
+		      "%s: '%s' answers by %s, whose URL is dead after 15 minutes: a longer drain ends in a timeout", member,
+		      name, transport);
+}
+
+void cn_check_template(const json_t *template, const char *member, struct cn_findings *ret)
+{
+	const json_t *resources = cn_json_obj(template, "resources"), *gate = cn_json_obj(resources, CN_GATE);
+	const json_t *depends = json_object_get(gate, "depends_on");
+	const char *name;
+	json_t *r;
+
+	json_object_foreach ((json_t *)resources, name, r) {
+		const char *type = cn_json_str(r, "type", "");
+
+		if (strcmp(type, "OS::Heat::SoftwareDeployment") == 0)
+			check_deployment(r, name, member, ret);
+		if ((strcmp(type, "OS::Cinder::VolumeAttachment") != 0 && strcmp(type, "OS::Neutron::Port") != 0) || !gate ||
+		    names(depends, name))
+			continue;
+		found(ret, strcmp(type, "OS::Neutron::Port") == 0 ? CN_FINDING_WARNING : CN_FINDING_PROBLEM,
+		      "name it in depends_on of '" CN_GATE "'",
+		      "%s: '%s' (%s) is deleted at the same time as the gate: the node loses it before it is drained", member,
+		      name, type);
+	}
+}
+
+/* --- the stack --- */
+
+/* 1: read; 0: the credential may not. */
+static int get(struct cn_os *os, const struct cn_stack_ref *s, const char *what, json_t **ret)
+{
+	_cleanup_(cn_os_answer_release) struct cn_os_answer a = {};
+	_cleanup_error_ struct cn_error err = {};
+	_cleanup_free_ char *path = cn_asprintf("/stacks/%s/%s/%s", s->name, s->id, what);
+
+	if (cn_os_request(os, CN_OS_HEAT, "GET", path, NULL, &a, &err) < 0 || !json_is_object(a.json))
+		return 0;
+	*ret = json_incref(a.json);
+	return 1;
+}
+
+static void check_stack_itself(const json_t *stack, struct cn_findings *ret)
+{
+	int64_t mins = cn_json_int(stack, "timeout_mins", 0);
+	const char *status = cn_json_str(stack, "stack_status", "?"),
+		   *mend = "openstack stack update --existing --timeout 10080 NAME";
+	const json_t *o;
+	bool url = false;
+	size_t i;
+
+	if (mins <= 0)
+		found(ret, CN_FINDING_PROBLEM, mend,
+		      "the stack has no timeout_mins: Heat gives a deletion up after its default, an hour if nobody changed it");
+	else if (mins < SHORT_MINS)
+		found(ret, CN_FINDING_WARNING, mend,
+		      "Heat gives a deletion up after %" PRId64 " minutes (timeout_mins): will a drain be done by then?", mins);
+	else
+		found(ret, CN_FINDING_OK, NULL, "Heat gives a drain %" PRId64 " minutes (timeout_mins)", mins);
+	if (strstr(status, "IN_PROGRESS") || strstr(status, "FAILED"))
+		found(ret, CN_FINDING_WARNING, NULL, "the stack is %s", status);
+	json_array_foreach (cn_json_arr(stack, "outputs"), i, o)
+		url |= strcmp(cn_json_str(o, "output_key", ""), "scale_storage_dn_url") == 0;
+	if (!url)
+		found(ret, CN_FINDING_WARNING, "see docs/heat/gate.yaml", "the stack has no output scale_storage_dn_url");
+}
+
+static void check_members(struct cn_os *os, const struct cn_members *members, struct cn_findings *ret, bool *ret_any_gate)
+{
+	bool templates = true;
+
+	for (size_t i = 0; i < members->n; i++) {
+		const struct cn_member *m = &members->v[i];
+		_cleanup_json_ json_t *template = NULL;
+
+		*ret_any_gate |= m->gate;
+		if (!m->gate && !m->deployment)
+			found(ret, CN_FINDING_PROBLEM, "update the stack with docs/heat/gate-node.yaml",
+			      "%s: no gate and no deployment: a scale-down deletes its server at once", m->name);
+		if (strstr(m->status, "FAILED") || strstr(m->status, "IN_PROGRESS"))
+			found(ret, CN_FINDING_WARNING,
+			      strstr(m->status, "FAILED") ? "set the group's size to what it shall be, do not call the URL: it "
+							    "would take a second node"
+							  : NULL,
+			      "%s is %s: %s", m->name, m->status, m->reason);
+		if (templates && get(os, &m->stack, "template", &template))
+			cn_check_template(template, m->name, ret);
+		else
+			templates = false;
+	}
+	if (members->n == 0)
+		found(ret, CN_FINDING_PROBLEM, NULL, "the stack has no members with servers within two levels");
+	if (!templates)
+		found(ret, CN_FINDING_WARNING, "run this once as the stack's owner",
+		      "the credential may not read templates: the order of deletion was not looked at");
+}
+
+int cn_heat_check_stack(struct cn_os *os, const char *name, struct cn_members *ret_members, struct cn_findings *ret,
+			struct cn_error *err)
+{
+	_cleanup_(cn_stack_ref_release) struct cn_stack_ref ref = {};
+	_cleanup_json_ json_t *stack = NULL, *environment = NULL;
+	bool gates = false;
+	int r = cn_stack_find(os, name, &ref, err);
+
+	if (r == 0)
+		r = cn_stack_show(os, &ref, &stack, err);
+	if (r == 0)
+		r = cn_members_get(os, &ref, ret_members, err);
+	if (r < 0)
+		return r;
+	cn_check_credential(cn_os_token_info(os), ret);
+	check_stack_itself(stack, ret);
+	check_members(os, ret_members, ret, &gates);
+	if (!gates)
+		return 0;
+	if (get(os, &ref, "environment", &environment))
+		cn_check_environment(environment, ret);
+	else
+		found(ret, CN_FINDING_WARNING, "run this once as the stack's owner",
+		      "the credential may not read the environment: whether the gates have their hook was not looked at");
+	return 0;
+}
+
+/* --- the nodes --- */
+
+static void check_node(struct cn_os *os, struct cn_cluster *c, const struct cn_member *m, struct cn_match *ret,
+		       struct cn_findings *l)
+{
+	_cleanup_(cn_server_release) struct cn_server server = {};
+	_cleanup_error_ struct cn_error err = {};
+	_cleanup_free_ char *osds = NULL;
+	int r;
+
+	if (m->servers.n != 1) {
+		found(l, CN_FINDING_PROBLEM, "one server for each member", "%s has %zu servers", m->name, m->servers.n);
+		return;
+	}
+	r = cn_server_get(os, m->servers.v[0], &server, &err);
+	if (r == 0)
+		r = cn_match_server(c, &server, -1, ret, &err);
+	if (r < 0) {
+		found(l, CN_FINDING_PROBLEM, err.hint, "%s: %s", m->name, err.message);
+		return;
+	}
+	osds = cn_ids_format(&ret->osds, "osd.", ", ");
+	if (ret->kind == CN_MATCH_NODE)
+		found(l, CN_FINDING_OK, NULL, "%s: %s is %s", m->name, ret->addresses, osds);
+	else if (ret->kind == CN_MATCH_REMOVED)
+		found(l, CN_FINDING_OK, NULL, "%s: %s has no OSDs any more, cephnode has removed them", m->name, ret->addresses);
+	else
+		found(l, CN_FINDING_PROBLEM,
+		      "is the network of the OSDs one of the server's? A server that never had OSDs needs --allow-empty",
+		      "%s: no OSD has one of its addresses (%s): its gate would stay closed", m->name, ret->addresses);
+}
+
+void cn_heat_check_nodes(struct cn_os *os, struct cn_cluster *c, const struct cn_members *members, struct cn_findings *ret)
+{
+	struct cn_match *matches = cn_calloc(members->n + 1, sizeof(*matches));
+
+	for (size_t i = 0; i < members->n; i++) {
+		check_node(os, c, &members->v[i], &matches[i], ret);
+		for (size_t k = 0; k < i; k++)
+			if (matches[i].osds.n && matches[k].osds.n && matches[i].osds.v[0] == matches[k].osds.v[0])
+				found(ret, CN_FINDING_PROBLEM, "give the OSDs' network addresses that no other network has",
+				      "%s and %s match the same OSDs", members->v[k].name, members->v[i].name);
+	}
+	for (size_t i = 0; i < members->n; i++)
+		cn_match_release(&matches[i]);
+	free(matches);
+}
