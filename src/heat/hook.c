@@ -152,6 +152,18 @@ static void forget(struct state *s)
 	s->strangers = false;
 }
 
+/* A deployment that is run again after a reboot must not begin anew what an operator has taken back since it was made. */
+static int check_cancelled(const struct state *s, struct cn_error *err)
+{
+	int64_t cancelled_ms = cn_own_cancelled_ms(s->h->machine, &s->journals);
+
+	if (s->q->created_ms <= 0 || cancelled_ms <= s->q->created_ms)
+		return 0;
+	cn_error_set(err, CN_REFUSED, ECANCELED, "the drain of this machine was cancelled after this deployment was made");
+	cn_error_hint(err, "if it shall go after all: PATCH the stack with the size it shall have");
+	return -ECANCELED;
+}
+
 static int judge_empty(struct state *s, const struct cn_osdmap *map, struct cn_error *err)
 {
 	const struct cn_journal *j = cn_own_journal(s->h->machine, map, &s->journals);
@@ -192,6 +204,8 @@ static int look(struct state *s, struct cn_error *err)
 		r = cn_own_find(s->h->machine, &map, &crush, metadata, &s->own, err);
 	if (r == 0)
 		r = s->own.osds.n ? cn_own_check(&s->own, &map, &s->journals, err) : judge_empty(s, &map, err);
+	if (r == 0 && s->own.osds.n)
+		r = check_cancelled(s, err);
 	s->h->cluster->ops->set_command_timeout(s->h->cluster, s->h->cluster->op_timeout_s);
 	return r;
 }

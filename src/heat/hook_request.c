@@ -154,6 +154,15 @@ static int read_action(const json_t *inputs, bool *ret_drain, struct cn_error *e
 	return *ret_drain ? 0 : bad(err, "the input deploy_action is no action of Heat's");
 }
 
+/* "2026-11-22T11:07:33Z" */
+static int64_t creation_of(const json_t *deployment)
+{
+	const char *s = cn_json_str(deployment, "creation_time", "");
+	_cleanup_free_ char *stamp = cn_asprintf("%.*s.000Z", (int)strcspn(s, "Z"), s);
+
+	return cn_time_parse(stamp);
+}
+
 int cn_hook_request_read(const char *text, size_t len, struct cn_hook_request *ret, struct cn_error *err)
 {
 	_cleanup_json_ json_t *j = json_loadb(text, len, 0, NULL); /* jansson's own message quotes the text */
@@ -179,6 +188,7 @@ int cn_hook_request_read(const char *text, size_t len, struct cn_hook_request *r
 			r = read_accept(inputs, &q.accept, err);
 		if (r == 0 && server)
 			q.server_id = cn_strdup(server);
+		q.created_ms = creation_of(j);
 	}
 	if (r < 0) {
 		cn_hook_request_release(&q);

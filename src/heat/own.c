@@ -216,14 +216,28 @@ static int left_of(const struct cn_journal *j, const struct cn_osdmap *map, cons
 	return -1;
 }
 
-const struct cn_journal *cn_own_journal(const struct cn_machine *m, const struct cn_osdmap *map, const struct cn_journals *l)
+static const struct cn_journal *newest_of(const struct cn_machine *m, const struct cn_journals *l)
 {
 	const struct cn_journal *newest = NULL;
 
 	for (size_t i = 0; i < l->n; i++)
 		if (is_of(m, &l->v[i]) && (!newest || l->v[i].updated_ms > newest->updated_ms))
 			newest = &l->v[i];
+	return newest;
+}
+
+const struct cn_journal *cn_own_journal(const struct cn_machine *m, const struct cn_osdmap *map, const struct cn_journals *l)
+{
+	const struct cn_journal *newest = newest_of(m, l);
+
 	return newest && left_of(newest, map, NULL) < 0 ? newest : NULL;
+}
+
+int64_t cn_own_cancelled_ms(const struct cn_machine *m, const struct cn_journals *l)
+{
+	const struct cn_journal *newest = newest_of(m, l);
+
+	return newest && newest->phase == CN_PHASE_CANCELLED ? newest->updated_ms : -1;
 }
 
 int cn_own_check(const struct cn_own *own, const struct cn_osdmap *map, const struct cn_journals *l, struct cn_error *err)

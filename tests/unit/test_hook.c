@@ -29,8 +29,9 @@ static int reads(const char *input, struct cn_hook_request *ret, struct cn_error
 
 static void test_recorded_requests(void **state _unused_)
 {
-	static const char *const names[][2] = {{"heat-stdin-heat-signal", SERVER},
-					       {"heat-stdin-cfn-signal", "5d82ca1d-dcaf-41fd-82e0-21ef3e04ce95"}};
+	static const char *const names[][3] = {
+		{"heat-stdin-heat-signal", SERVER, "2026-11-22T11:07:33.000Z"},
+		{"heat-stdin-cfn-signal", "5d82ca1d-dcaf-41fd-82e0-21ef3e04ce95", "2026-11-22T11:36:03.000Z"}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		_cleanup_free_ char *text = unit_data(names[i][0]);
@@ -44,6 +45,7 @@ static void test_recorded_requests(void **state _unused_)
 		assert_int_equal(q.timeout_s, 0);
 		assert_int_equal(q.accept.n, 0);
 		assert_false(q.allow_empty);
+		assert_true(q.created_ms == cn_time_parse(names[i][2]));
 		cn_hook_request_release(&q);
 	}
 }
@@ -635,8 +637,11 @@ static void test_cancelled(void **state)
 	sim_phase(k->s, "node2", CN_PHASE_CANCEL);
 	k->q.timeout_s = 100;
 	ends(k, CN_TIMEOUT, "is being cancelled");
+	k->q.created_ms = cn_clock_real_ms(&k->s->clock.clock) - 1;
 	sim_ends(k->s, sim_cancel(k->s, "node2"), CN_OK, NULL);
 	k->s->stuck = false;
+	refuses(k, "was cancelled after this deployment was made"); /* run again after a reboot, say */
+	k->q.created_ms = cn_clock_real_ms(&k->s->clock.clock) + 1;
 	ends(k, CN_OK, "removed"); /* the next deployment begins anew */
 }
 

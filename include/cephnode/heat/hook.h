@@ -15,6 +15,7 @@ struct cn_hook_request {
 	char *server_id; /* deploy_server_id; owned, NULL: not given */
 	struct cn_strv accept;
 	int64_t stall_timeout_s, timeout_s; /* 0: not given */
+	int64_t created_ms;                 /* when the deployment was made, 1970 on; -1: not known */
 	bool allow_empty;                   /* OSD addresses are machine addresses here: a machine that has none has no OSD */
 };
 /* Reads stdin's text. CN_USAGE; the message never quotes it. */
