@@ -269,6 +269,24 @@ class Connect(Base):
             event = json.loads(out.splitlines()[-1])
             self.assertEqual((event["event"], event["outcome"], event["exit"]), ("result", "interrupted", 130))
 
+    @unittest.skipIf(os.getuid() != 0, "becomes another user, who must be let in to the program")
+    def test_no_core_dumps(self):
+        """The kernel gives what may not be dumped to root."""
+        for path in (self.dir, *self.dir.iterdir()):
+            path.chmod(0o755)
+        if not all(parent.stat().st_mode & 1 for parent in (Path(CEPHNODE).resolve(), *Path(CEPHNODE).resolve().parents)):
+            self.skipTest("another user cannot reach the program")
+        with subprocess.Popen([CEPHNODE, "status", *self.to_mute_mon()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, env=environment(), user=65534, group=65534, extra_groups=[]) as p:
+            try:
+                comm, at = Path(f"/proc/{p.pid}/comm"), time.monotonic()
+                while comm.read_text() != "cephnode\n" or comm.stat().st_uid != 0:
+                    self.assertIsNone(p.poll())
+                    self.assertLess(time.monotonic() - at, 10)
+                    time.sleep(0.01)
+            finally:
+                p.kill()
+
 
 class Streams(Base):
     """A write to stdout that fails is a failure of the command, and never a signal."""

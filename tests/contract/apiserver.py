@@ -27,6 +27,9 @@ What happens
     api.controllers = True (default): a DaemonSet's pod that is gone is made anew, under another name, while its node has the labels
     of the nodeSelector; taking such a label off the node deletes the pod.
 
+    Api(folder, version="v1.5.8", tls=False) is the blueprint's: plain http, extensions/v1beta1 and the like, no podIPs, no
+    ownerReferences, no paging. Its answers are made by hand after the documentation of 1.5, not recorded.
+
 What goes wrong
     api.denied |= {"delete pods", "patch nodes", "create pods/eviction", "list pods ceph"}   # 403, and SelfSubjectAccessReview says no
     api.budgets["ceph"] = {"daemon": "osd"}      # evictions of pods with these labels: 429, cause DisruptionBudget
@@ -387,12 +390,19 @@ class Api(Wire):
             kind, of = owner
             found = [o for o in self.all(kind.lower() + "s", ns) if o["metadata"]["name"] == of]
             uid = found[0]["metadata"]["uid"] if found else str(uuid.uuid5(uuid.NAMESPACE_OID, kind + ns + of))
-            meta["ownerReferences"] = [{"apiVersion": "apps/v1", "kind": kind, "name": of, "uid": uid, "controller": True}]
+            if self.groups is OLD_GROUPS:  # owners came later, and for DaemonSets last
+                reference = {"kind": kind, "namespace": ns, "name": of, "uid": uid, "apiVersion": "extensions/v1beta1"}
+                meta["annotations"] = {"kubernetes.io/created-by": json.dumps({"kind": "SerializedReference", "apiVersion": "v1",
+                                                                               "reference": reference})}
+            else:
+                meta["ownerReferences"] = [{"apiVersion": "apps/v1", "kind": kind, "name": of, "uid": uid, "controller": True}]
         state = {"phase": phase}
         if host_ip:
             state["hostIP"] = host_ip
         if pod_ips:
-            state.update(podIP=pod_ips[0], podIPs=[{"ip": ip} for ip in pod_ips])
+            state["podIP"] = pod_ips[0]
+            if self.groups is not OLD_GROUPS:
+                state["podIPs"] = [{"ip": ip} for ip in pod_ips]
         if phase == "Running":
             state["containerStatuses"] = [{"name": "osd", "ready": True, "restartCount": 0,
                                            "state": {"running": {"startedAt": now()}}}]
@@ -440,10 +450,15 @@ class Api(Wire):
         if not pod:
             return
         self.later(self.on_gone, copy.deepcopy(pod))
-        owner = (pod["metadata"].get("ownerReferences") or [{}])[0]
+        owner = self.owner(pod)
         ds = self.get("daemonsets", ns, owner.get("name")) if owner.get("kind") == "DaemonSet" else None
         if ds and self.controllers and self._wanted(ds, pod["spec"].get("nodeName")):
             self._start(pod)
+
+    @staticmethod
+    def owner(pod):
+        created_by = pod["metadata"].get("annotations", {}).get("kubernetes.io/created-by")
+        return json.loads(created_by)["reference"] if created_by else (pod["metadata"].get("ownerReferences") or [{}])[0]
 
     def _wanted(self, ds, node):
         node = self.get("nodes", "", node)
@@ -480,8 +495,7 @@ class Api(Wire):
             if self._wanted(ds, node["metadata"]["name"]):
                 continue
             for pod in self.all("pods", ds["metadata"]["namespace"]):
-                owner = (pod["metadata"].get("ownerReferences") or [{}])[0]
-                if owner.get("uid") == ds["metadata"]["uid"] and pod["spec"].get("nodeName") == node["metadata"]["name"]:
+                if self.owner(pod).get("uid") == ds["metadata"]["uid"] and pod["spec"].get("nodeName") == node["metadata"]["name"]:
                     self._terminate(pod)
 
     def scale(self, ns, name, replicas):
@@ -625,6 +639,8 @@ class Api(Wire):
         items = [o for o in self.all(resource, ns or None) if matches(query.get("labelSelector"), o["metadata"].get("labels", {})) and
                  fields_match(query.get("fieldSelector"), o)]
         start, limit, meta = 0, int(query.get("limit") or 0), {"resourceVersion": str(self.serial)}
+        if self.groups is OLD_GROUPS:
+            limit = 0  # not known yet, and passed over
         if query.get("continue"):
             if self.expire > 0:
                 self.expire -= 1

@@ -406,6 +406,37 @@ class Tls(Case):
         self.assertEqual(self.get("/version", kubeconfig=api.kubeconfig("v6"))["r"], "0")
 
 
+class Old(Case):
+    """The blueprint's Kubernetes 1.5, plain http on loopback. Its answers are made by hand, not recorded."""
+
+    def setUp(self):
+        super().setUp()
+        self.api = Api(SCRATCH / "old", version="v1.5.8", tls=False)
+        self.api.up()
+        self.addCleanup(self.api.down)
+        self.kubeconfig = self.api.kubeconfig()
+
+    def test_lists_come_whole(self):
+        for i in range(2100):
+            self.api.pod("ceph", f"p{i:04}", node="n", labels={"app": "ceph"})
+        said = self.listed("/api/v1/namespaces/ceph/pods")
+        self.assertEqual((len(said["names"]), said["requests"]), (2100, 1))
+
+    def test_its_groups(self):
+        self.api.pod("ceph", "osd", node="n", labels={"daemon": "osd"})
+        self.api.deployment("ceph", "d")
+        review = '{"spec":{"resourceAttributes":{"verb":"delete","resource":"pods","namespace":"ceph"}}}'
+        with self.session() as do:
+            self.assertIn("extensions", [g["name"] for g in do("get", "GET", "/apis")["json"]["groups"]])
+            self.assertEqual(do("get", "GET", "/apis/apps/v1/namespaces/ceph/deployments/d")["r"], "ENOENT")
+            path = "/apis/extensions/v1beta1/namespaces/ceph/deployments/d/scale"
+            self.assertEqual(do("once", "PATCH", path, '{"spec":{"replicas":0}}')["json"]["status"]["replicas"], 0)
+            said = do("get", "POST", "/apis/authorization.k8s.io/v1beta1/selfsubjectaccessreviews", review)
+            self.assertTrue(said["json"]["status"]["allowed"])
+            said = do("once", "POST", "/api/v1/namespaces/ceph/pods/osd/eviction", '{"metadata":{"name":"osd","namespace":"ceph"}}')
+            self.assertEqual(said["r"], "0")
+
+
 class Proxy:
     """CONNECT, and nothing else; wants a password."""
 
