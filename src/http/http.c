@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "cephnode/base/clock.h"
 #include "cephnode/base/interrupt.h"
@@ -160,6 +161,12 @@ static void set_tls(CURL *e, const struct cn_http_config *c)
 	curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, c->insecure ? 0L : 2L);
 }
 
+/* What we start (plugins, osdmaptool) has no business on a connection of ours. */
+static curl_socket_t open_socket(void *arg _unused_, curlsocktype purpose _unused_, struct curl_sockaddr *a)
+{
+	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
 static void set_limits(CURL *e, const struct cn_http_config *c)
 {
 #if LIBCURL_VERSION_NUM >= 0x075500
@@ -171,6 +178,7 @@ static void set_limits(CURL *e, const struct cn_http_config *c)
 	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* else a resolver that hangs is waited for beyond every time limit */
 #endif
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
 			 (long)(c->connect_timeout_ms ? c->connect_timeout_ms : CONNECT_TIMEOUT_MS));

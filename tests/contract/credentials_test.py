@@ -221,7 +221,18 @@ class Plugins(Case):
         self.assertEqual([e for e in env if e.startswith("COLOUR=")], ["COLOUR=red"])
         self.assertIn("PLUGIN_WORD=hunter2", env)
         self.assertEqual(len([e for e in env if e.startswith("KUBERNETES_EXEC_INFO=")]), 1)
-        self.assertNotIn("socket:", (self.dir / "fds").read_text())
+
+    def test_it_inherits_nothing(self):
+        self.plugin("ls -l /proc/self/fd >fds; cat answer")
+        self.answer(token="s3cr3t-1", expires_in=60)
+        with self.session() as do:
+            do(*GET)
+            do("advance", "61")
+            (self.dir / "fds").unlink()
+            do(*GET)
+        fds = (self.dir / "fds").read_text()
+        self.assertNotIn("socket:", fds)
+        self.assertNotIn("anon_inode", fds)
 
     def test_answers_that_are_none(self):
         good = json.loads((self.dir / "answer").read_text())
