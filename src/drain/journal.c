@@ -123,6 +123,7 @@ void cn_journal_init(struct cn_journal *j, const struct cn_inventory *inv, const
 {
 	*j = (struct cn_journal){.phase = CN_PHASE_CHECK, .node = cn_strdup(node->name), .spec = cn_strdup(spec)};
 	random_id(j->id);
+	j->kube_node = node->kube_node ? cn_strdup(node->kube_node) : NULL;
 	j->started_ms = j->updated_ms = cn_clock_real_ms(clock);
 	for (size_t i = 0; i < node->hosts.n; i++)
 		cn_strv_add(&j->hosts, node->hosts.v[i]);
@@ -143,6 +144,7 @@ void cn_journal_release(struct cn_journal *j)
 {
 	free(j->node);
 	free(j->spec);
+	free(j->kube_node);
 	cn_strv_release(&j->hosts);
 	cn_strv_release(&j->addresses);
 	cn_strv_release(&j->whole_hosts);
@@ -234,6 +236,8 @@ json_t *cn_journal_json(const struct cn_journal *j)
 			      (json_int_t)j->updated_ms, "owner", cn_owner_json(&j->owner));
 
 	json_object_set_new(b, "spec", cn_json_string(j->spec));
+	if (j->kube_node)
+		json_object_set_new(b, "kube_node", cn_json_string(j->kube_node));
 	json_object_set_new(b, "osds", osds_json(j));
 	json_object_set_new(b, "last_error", cn_json_string(j->last_error));
 	json_object_set_new(b, "rate", json_integer(j->rate));
@@ -336,6 +340,7 @@ int cn_journal_read(const json_t *body, struct cn_journal *ret, struct cn_error 
 	snprintf(j.id, sizeof(j.id), "%s", cn_json_str(body, "id", ""));
 	j.node = cn_strdup(cn_json_str(body, "node", ""));
 	j.spec = cn_strdup(cn_json_str(body, "spec", j.node));
+	j.kube_node = cn_json_str(body, "kube_node", NULL) ? cn_strdup(cn_json_str(body, "kube_node", NULL)) : NULL;
 	read_strv(cn_json_arr(body, "hosts"), &j.hosts);
 	read_strv(cn_json_arr(body, "addresses"), &j.addresses);
 	read_strv(cn_json_arr(body, "whole_hosts"), &j.whole_hosts);
@@ -397,6 +402,10 @@ bool cn_journal_matches(const struct cn_journal *j, const char *name)
 	struct cn_ip ip, other;
 	int osd, n = 0;
 
+	if (strncmp(name, "kube:", 5) == 0)
+		return strcmp(j->spec, name) == 0 || (j->kube_node && strcmp(j->kube_node, name + 5) == 0);
+	if (j->kube_node && strcmp(j->kube_node, name) == 0)
+		return true;
 	if (strncmp(name, "ip:", 3) == 0)
 		name += 3;
 	else if (strncmp(name, "host:", 5) == 0)

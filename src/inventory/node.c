@@ -70,8 +70,11 @@ static void add_pods(const struct cn_found *found, struct cn_node *node)
 {
 	node->kube_node = found->kube_node ? cn_strdup(found->kube_node) : NULL;
 	node->pods = cn_calloc(found->n_pods, sizeof(*node->pods));
-	for (; node->n_pods < found->n_pods; node->n_pods++)
+	for (; node->n_pods < found->n_pods; node->n_pods++) {
 		cn_pod_copy(found->pods[node->n_pods], &node->pods[node->n_pods]);
+		if (node->kube_node)
+			add_address(node, &node->pods[node->n_pods].host_ip);
+	}
 	for (size_t i = 0; i < found->notes.n; i++)
 		cn_strv_add(&node->notes, found->notes.v[i]);
 }

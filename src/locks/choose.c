@@ -27,13 +27,9 @@ static void add_addresses(struct cn_lock_node *n, const struct cn_ip *v, size_t 
 	n->n_addresses += count;
 }
 
-/* Its OSDs, and the pods that they run in: these have the address of the machine, too. */
 static void add_node(struct cn_lock_node *n, const struct cn_node *node)
 {
 	add_addresses(n, node->addresses, node->n_addresses);
-	for (size_t i = 0; i < node->n_pods; i++)
-		if (node->pods[i].host_ip.family && node->kube_node)
-			add_addresses(n, &node->pods[i].host_ip, 1);
 	n->kube_name = node->kube_node ? cn_strdup(node->kube_node) : NULL;
 }
 

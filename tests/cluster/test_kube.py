@@ -130,9 +130,13 @@ class Overlay(ClusterCase):
         self.call(*args)
 
     def test_the_api_dies_in_the_middle(self):
-        run = self.tool.start('drain', 'worker-3', '-y', '-f', 'json', '--stop-with', 'mon', env=self.env)
-        run.wait_event(step='wait', state='begin')
+        run = self.tool.start('drain', 'kube:worker-3', '-y', '-f', 'json', '--stop-with', 'mon', env=self.env,
+                              trap='wait:begin:STOP')
+        run.wait_stopped()
         self.api.down()
+        for name in ('worker-3', 'kube:worker-3', '10.99.0.3', PODS[4]):    # by what is recorded
+            self.assertEqual(len(self.call('status', name, '-f', 'json').json['drains']), 1)
+        run.cont()
         self.assert_removed(run.wait(), 5)
         self.assert_gone(6)
         self.assert_data()

@@ -127,8 +127,8 @@ static void test_round_trip(void **state)
 	x->j.method_out = true;
 	x->j.last_error = cn_strdup("n\xc3\xb6t \"so\" good\n");
 	x->j.weight_sets = json_pack("{s[ii]}", "-1", 1, 2);
-	x->j.settings = json_pack("[{ss,ss,ss,sn,ss,ss}]", "who", "osd", "mask", "class:hdd", "name", "osd_max_backfills", "old", "new",
-				  "1", "prev", "8");
+	x->j.settings = json_pack("[{ss,ss,ss,sn,ss,ss}]", "who", "osd", "mask", "class:hdd", "name", "osd_max_backfills", "old",
+				  "new", "1", "prev", "8");
 	cn_strv_add(&x->j.flags_set, "norecover");
 	save(x);
 	assert_int_equal(cn_journal_load(x->c, x->j.id, &back, &x->e), 0);
@@ -360,6 +360,22 @@ static void test_names(void **state)
 	assert_true(cn_journal_matches(&x->j, x->j.id));
 }
 
+static void test_kubernetes_names(void **state)
+{
+	struct fixture *x = *state;
+	struct cn_journal copy = {};
+
+	assert_false(cn_journal_matches(&x->j, "kube:node1"));
+	x->j.kube_node = cn_strdup("worker-1");
+	cn_journal_copy(&x->j, &copy);
+	assert_true(cn_journal_matches(&copy, "worker-1"));
+	assert_true(cn_journal_matches(&copy, "kube:worker-1"));
+	assert_false(cn_journal_matches(&copy, "host:worker-1"));
+	assert_false(cn_journal_matches(&copy, "kube:worker-10"));
+	assert_false(cn_journal_matches(&copy, "kube:node1"));
+	cn_journal_release(&copy);
+}
+
 static void test_names_of_a_single_osd(void **state)
 {
 	struct fixture *x = *state;
@@ -478,6 +494,7 @@ int main(void)
 		with_journal(test_foreign_keys),
 		with_journal(test_tombstones),
 		with_journal(test_names),
+		with_journal(test_kubernetes_names),
 		with_journal(test_names_of_a_single_osd),
 		with_journal(test_splits_and_merges),
 		cmocka_unit_test(test_owners),

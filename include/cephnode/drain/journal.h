@@ -81,7 +81,8 @@ struct cn_journal {
 	int64_t generation; /* one up at each write */
 	enum cn_phase phase;
 	char *node;
-	char *spec; /* the NODE argument as given, to find the node again */
+	char *spec;      /* the NODE argument as given, to find the node again */
+	char *kube_node; /* NULL: not known */
 	struct cn_strv hosts, addresses;
 	struct cn_strv whole_hosts; /* hosts of which every OSD goes: one that is there afterwards is new */
 	bool method_out;

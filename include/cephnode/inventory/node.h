@@ -26,7 +26,8 @@ struct cn_node {
 	char *name;              /* as it was asked for, without prefix; owned */
 	char *kube_node;         /* its Kubernetes name; NULL: it has none, or it is not known. Owned */
 	struct cn_strv hosts;    /* CRUSH host buckets of its OSDs */
-	struct cn_ip *addresses; /* public addresses of its OSDs, each once, and the address that was asked for */
+	struct cn_ip *addresses; /* public addresses of its OSDs, each once, the one that was asked for, and that of the machine
+				    of its pods */
 	size_t n_addresses;
 	struct cn_node_osd *osds; /* by id */
 	size_t n_osds;
