@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Monitors and managers that come and go in the middle: the drain goes on, and never by old statistics."""
-from cnlib.case import QUICK, ClusterCase, wait_for
+import time
+
+from cnlib.case import CAMPAIGN, QUICK, ClusterCase, wait_for
 
 TIMEOUT = 900
 
@@ -85,6 +87,29 @@ class Failover(ClusterCase):
         for m in 'xy':
             c.cont('mgr.' + m)
         self.ends_well(run, observer)
+
+    if CAMPAIGN:
+        def test_the_managers_stop_for_a_minute(self):
+            """All data move meanwhile, the monitors find that no manager is there, and no OSD is touched. (The observer would not outlive it:
+            librados gives up on
+            the manager after a minute, and writes the late answer to where the caller's stack was.)"""
+            c, run = self.cluster, self.start('--op-timeout', '5')
+            before = c.osds()
+            for m in 'xy':
+                c.stop('mgr.' + m)
+            since = time.monotonic()
+            self.let_go()
+            wait_for('the data have moved', lambda: not c.mon('osd dump')['pg_temp'])
+            wait_for('no manager is active', lambda: not c.mon('mgr dump')['available'])
+            while time.monotonic() - since < 60:
+                self.assertFalse(run.ended, run)
+                self.assertNotIn('out:begin', run.steps())
+                self.assertEqual({i: (o['up'], o['in']) for i, o in c.osds().items()}, {i: (o['up'], o['in']) for i, o in before.items()})
+                time.sleep(1)
+            for m in 'xy':
+                c.cont('mgr.' + m)
+            self.assert_removed(run.wait(), 2)
+            self.assert_data()
 
     def test_no_quorum_and_a_time_limit(self):
         """--timeout holds while no monitor answers, also for a query of a PG."""

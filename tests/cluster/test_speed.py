@@ -4,7 +4,7 @@ import pathlib
 import shlex
 import subprocess
 
-from cnlib.case import OURS, QUICK, ClusterCase, signal, wait_for
+from cnlib.case import CAMPAIGN, OURS, QUICK, ClusterCase, signal, wait_for
 
 TIMEOUT = 600
 GENTLE = {'osd_max_backfills': '1', 'osd_recovery_max_active': '1', 'osd_recovery_sleep': '0.000000',
@@ -166,6 +166,10 @@ class Classic(Speed, ClusterCase):
             c.cont('osd.8')
             for w in writes:
                 w.wait_for_complete()
+        if CAMPAIGN:
+            wait_for('nobody waits', lambda: 'SLOW_OPS' not in c.health(), 60)
+            run.wait_event(timeout=90, event='warning', message='no slow operations for 60 s: recovery goes on at --speed gentle')
+            self.assert_config(dict(self.as_set(GENTLE), osd_op_complaint_time='0.500000'))
         self.cancel('node2')
         run.wait(60)
         self.assert_put_back()
