@@ -612,11 +612,11 @@ static void test_stalls(void **state)
 	ends(k, CN_TIMEOUT, "nothing has changed for 5 s");
 	assert_int_equal(sim_live(k->s), 1);
 	k->q.stall_timeout_s = 0;
-	k->q.timeout_s = 4000; /* without a stall_timeout the time is for waiting */
+	k->q.timeout_s = 400; /* without a stall_timeout the time is for waiting */
 	ends(k, CN_TIMEOUT, "the time of the input timeout is over");
 	assert_null(strstr(k->answer.reason, "--timeout"));
-	k->mend_at = 3000;
-	k->q.timeout_s = 7000;
+	k->mend_at = 200;
+	k->q.timeout_s = 700;
 	ends(k, CN_OK, "removed");
 }
 
