@@ -4,8 +4,10 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -65,6 +67,15 @@ class Case(unittest.TestCase):
 
     def probe(self, *args, **options):
         return self.finish(self.start(*args, **options))
+
+    def interrupt(self, p):
+        """What it says after SIGINT; how it ends is not looked at, as a slow end is cut short."""
+        began = time.monotonic()
+        p.send_signal(signal.SIGINT)
+        line = p.stdout.readline()
+        self.assertLess(time.monotonic() - began, 1.2)
+        self.clean(p.communicate(timeout=60)[1])
+        return self.said(line)
 
     @contextlib.contextmanager
     def session(self, **options):

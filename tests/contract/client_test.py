@@ -4,7 +4,6 @@
 import gzip
 import json
 import os
-import signal
 import socket
 import sys
 import threading
@@ -268,11 +267,8 @@ class Faults(Case):
             p = self.start("get", "GET", "/version", clock=None)
             while not self.api.requests:
                 time.sleep(0.01)
-            began = time.monotonic()
-            p.send_signal(signal.SIGINT)
-            said = self.finish(p)
+            said = self.interrupt(p)
             self.assertEqual((said["r"], said["code"]), ("EINTR", 130))
-            self.assertLess(time.monotonic() - began, 1.1)
 
     def test_nobody_listens(self):
         self.api.down()
@@ -282,8 +278,8 @@ class Faults(Case):
 
     def test_no_such_name(self):
         config = self.api.kubeconfig("nowhere", cluster={"server": "https://no.such.name.invalid:6443"})
-        said = self.get("/version", kubeconfig=config)
-        self.assertEqual((said["r"], said["code"]), ("EHOSTUNREACH", 5))
+        said = self.get("/version", kubeconfig=config, timeout=5000)
+        self.assertIn((said["r"], said["code"]), (("EHOSTUNREACH", 5), ("ETIMEDOUT", 5)))  # a resolver may be silent
 
     def test_redirects_are_not_followed(self):
         with self.session() as do:

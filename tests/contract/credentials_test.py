@@ -7,7 +7,6 @@ import json
 import os
 import shlex
 import shutil
-import signal
 import sys
 import time
 import unittest
@@ -269,8 +268,7 @@ class Plugins(Case):
         p = self.start(*GET, clock=None)
         while not self.ran():
             time.sleep(0.01)
-        p.send_signal(signal.SIGINT)
-        self.assertEqual(self.finish(p)["r"], "EINTR")
+        self.assertEqual(self.interrupt(p)["r"], "EINTR")
         child = int((self.dir / "child").read_text())
         for _ in range(500):
             if not Path(f"/proc/{child}").exists() or ") Z" in Path(f"/proc/{child}/stat").read_text():
