@@ -141,6 +141,10 @@ class Golden(unittest.TestCase):
     def test_documents(self):
         self.same("discover.txt", run([DISCOVER])[0])
         self.same("discover-verbose.txt", run([DISCOVER], "-v")[0])
+        pods = json.loads(json.dumps(DISCOVER))
+        pods["nodes"][0] |= {"kube_node": "worker-4"}
+        pods["nodes"][0]["osds"][0] |= {"pod": "ceph/ceph-osd-4a1b2", "found_by": ["address", "crush", "kubernetes"]}
+        self.same("discover-pods.txt", run([pods])[0])
         self.same("status.txt", run([STATUS, {"schema": 1, "drains": []}])[0])
 
     def test_plan(self):

@@ -53,10 +53,11 @@ struct cn_pods {
 	struct cn_strv looked; /* "namespace rook-ceph, app=rook-ceph-osd": for messages */
 };
 
-/* All OSD pods of the cluster: those of the flavour that was given, else of the one that is there. Look-ups of the flavours run
- * side by side, at most three requests where none has more than CN_KUBE_PAGE pods; a namespace that may not be read (403) counts
- * as empty while another one has pods, else it is the error. CN_REFUSED when pods of two flavours are there and none was named. n
- * == 0 is no error here. */
+/* All OSD pods of the cluster: those of the flavour that was given, else of the one that is there. The flavours are looked for
+ * one after another on one connection, three requests where none has more than CN_KUBE_PAGE pods; where that finds nothing, and
+ * the context has a namespace of its own, once more there. A namespace that may not be read (403) counts as empty while another
+ * one has pods, else it is the error. CN_REFUSED when pods of two flavours are there and none was named. n == 0 is no error here.
+ */
 int cn_pods_list(struct cn_kube *k, struct cn_pods *ret, struct cn_error *err);
 void cn_pods_release(struct cn_pods *p);
 
