@@ -3,11 +3,12 @@
 that speaks TLS and answers as real ones do (tests/contract); the Ceph cluster is a real one."""
 import pathlib
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'contract'))
 from apiserver import Answer, Api, recorded   # noqa: E402
 from cnlib import rbd   # noqa: E402
-from cnlib.case import QUICK, ClusterCase, signal   # noqa: E402
+from cnlib.case import QUICK, ClusterCase, signal, wait_for   # noqa: E402
 
 TIMEOUT = 600
 PODS = ['ceph-osd-a1', 'ceph-osd-a2', 'ceph-osd-b1', 'ceph-osd-b2', 'ceph-osd-c1', 'ceph-osd-c2']
@@ -108,6 +109,14 @@ class Overlay(ClusterCase):
         self.api.denied.clear()
         self.api.on('GET', r'/pods', recorded('k8s-1.34.9', 'auth-403-noperm'), times=9)
         fails('forbidden')
+        self.api.rules.clear()
+        self.api.on('GET', r'/pods', Answer(hang=True), times=9)
+        self.api.clear()
+        run = self.tool.start('discover', '10.99.0.1', env=self.env)
+        wait_for('it waits for an answer', lambda: self.api.requests, interval=0.02)
+        sent = run.send(signal.SIGINT)
+        self.assert_code(run.wait(), 130)
+        self.assertLess(time.monotonic() - sent, 3)
         self.api.down()
         fails()
         self.assertEqual(len(self.discover('osd.3', '--no-kube')['osds']), 1)
