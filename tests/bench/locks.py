@@ -93,19 +93,19 @@ def table(r):
     def row(what, measured, goal, value=None, limit=None):
         rows.append('| %s | %s | %s | %s |' % (what, measured, goal, '' if limit is None else 'met' if value >= limit else 'missed'))
 
-    def rates(part, of=median):
-        return {name: IMAGES / of(v) for name, v in r[part].items()}
+    def rates(part):
+        return {name: IMAGES / median(v) for name, v in r[part].items()}
 
     def without_start(x):
         return {name: 1 / (1 / x[name] - 1 / x[name + ' nothing']) for name in ('list', 'open')}
 
-    def ratio(what, x, other, goal=None, best=None):
-        value, note = x['list'] / x[other], '; best of all rounds: %.0f' % (best['list'] / best[other]) if best else ''
-        row(what, '**%.0f** (%.0f : %.1f%s)' % (value, x['list'], x[other], note), 'at least %d' % goal if goal else '', value, goal)
-    near, best = rates('near'), rates('near', min)
+    def ratio(what, x, other, goal=None):
+        value = x['list'] / x[other]
+        row(what, '**%.0f** (%.0f : %.1f)' % (value, x['list'], x[other]), 'at least %d' % goal if goal else '', value, goal)
+    near = rates('near')
     ratio('images a second, `locks list` : `rbd lock ls` for each', near, 'rbd', 200)
-    ratio('images a second, `locks list` : opened one after another by one process', near, 'open', 30, best)
-    ratio('the same, without start, connection and end of either process', without_start(near), 'open', 30, without_start(best))
+    ratio('images a second, `locks list` : opened one after another by one process', near, 'open', 30)
+    ratio('the same, without start, connection and end of either process', without_start(near), 'open', 30)
     if 'far' in r:
         far = rates('far')
         row('`locks list` with %d ms of delay, either way' % DELAY_MS, '**%.0f images/s**' % far['list'], 'at least 1,000', far['list'], 1000)
