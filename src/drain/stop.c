@@ -157,6 +157,17 @@ static int try_driver(struct cn_run *run, const struct cn_stop_driver *d, const 
 	return 1;
 }
 
+/* Who has stopped daemons of this drain before; NULL: nobody who wrote it down. */
+static const struct cn_stop_driver *of_journal(const struct cn_run *run)
+{
+	for (size_t i = 0; i < run->n; i++)
+		if (json_array_size(run->drains[i].journal.stopped))
+			return strcmp(cn_json_str(json_array_get(run->drains[i].journal.stopped, 0), "what", ""), "unit") == 0
+				       ? &cn_stop_systemd
+				       : &cn_stop_kube;
+	return NULL;
+}
+
 static bool none_is_up(const struct cn_stop_view *v)
 {
 	for (size_t i = 0; i < v->osds->n; i++)
@@ -175,8 +186,8 @@ int cn_stop_choose(struct cn_run *run, const struct cn_osdmap *m, const struct c
 
 	run->stop.driver = NULL;
 	cn_strv_release(&run->stop.does);
-	if (with != CN_STOP_AUTO && none_is_up(&v)) { /* a dead node: who was asked for has nothing to do */
-		run->stop.driver = by_option[with];
+	if (none_is_up(&v) && (with != CN_STOP_AUTO || of_journal(run))) { /* stopped already, or a dead node */
+		run->stop.driver = with != CN_STOP_AUTO ? by_option[with] : of_journal(run);
 		cn_strv_add(&run->stop.does, "nothing: none of them runs");
 		return 0;
 	}

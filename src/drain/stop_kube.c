@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define AGAIN_MS 5000   /* what was asked for, and has not happened, is looked at again */
+#define COMES_BACK 3    /* times that another pod may come in the place of each */
 #define ENDING_MS 60000 /* a pod that ends for so long, with its OSD down, belongs to a node that is gone */
 
 /* A pod that was seen in this run. */
@@ -23,6 +24,7 @@ struct seen {
 struct state {
 	struct seen *v;
 	size_t n, cap;
+	size_t first, acted; /* pods that were there at the first go; pods that were told to end */
 	bool told_budget;
 };
 
@@ -264,17 +266,37 @@ static int act(struct go *g, const struct cn_pod *p, bool up, char **ret_what, s
 		return 0;
 	}
 	if (r == 0) {
-		seen_of(g->run, p->uid)->acted_ms = now;
+		seen = seen_of(g->run, p->uid);
+		state_of(g->run)->acted += seen->acted_ms == 0;
+		seen->acted_ms = now;
 		*ret_what = cn_asprintf("pod %s/%s was told to end", p->ns, p->name);
 	}
 	return r;
 }
 
+/* Something makes a new pod for each that we end: that must not go on for ever. */
+static int check_returns(struct go *g, const struct cn_pod *p, struct cn_error *err)
+{
+	struct state *s = state_of(g->run);
+
+	if (seen_of(g->run, p->uid)->acted_ms || s->acted < s->first * (1 + COMES_BACK))
+		return 0;
+	cn_error_set(err, CN_FAILED, EBUSY, "pod %s/%s is there again, although it was stopped %d times", p->ns, p->name,
+		     1 + COMES_BACK);
+	cn_error_hint(err, "find out what starts it again, switch that off, and run the same command again");
+	return -EBUSY;
+}
+
 static int go(struct cn_run *run, const struct cn_ids *up, char **ret_what, struct cn_error *err)
 {
 	_cleanup_(go_release) struct go g;
+	struct state *s = state_of(run);
+	size_t mine = 0;
 	int r = go_read(run, &g, err);
 
+	for (size_t i = 0; i < g.pods.n && r == 0; i++)
+		mine += is_ours(&g, &g.pods.v[i]);
+	s->first = s->first ? s->first : mine;
 	for (size_t i = 0; i < g.pods.n && r == 0; i++) {
 		_cleanup_free_ char *what = NULL;
 		int other;
@@ -285,7 +307,9 @@ static int go(struct cn_run *run, const struct cn_ids *up, char **ret_what, stru
 		if (other >= 0)
 			return cn_error_set(err, CN_FAILED, EBUSY, "pod %s/%s may run osd.%d as well, which is not drained",
 					    g.pods.v[i].ns, g.pods.v[i].name, other);
-		r = act(&g, &g.pods.v[i], up->n > 0, &what, err);
+		r = check_returns(&g, &g.pods.v[i], err);
+		if (r == 0)
+			r = act(&g, &g.pods.v[i], up->n > 0, &what, err);
 		if (what && !*ret_what)
 			*ret_what = TAKE_PTR(what);
 	}

@@ -208,6 +208,19 @@ class Stop(ClusterCase):
         self.assertEqual(self.replicas(), [0, 0, 1])
         observer.finish()
 
+    def test_something_starts_it_for_ever(self):
+        """Nothing is removed; when that has ended, the same command goes on."""
+        c, api = self.cluster, self.rook()
+        self.starts = False
+        api.on_gone = lambda pod: api.scale('rook-ceph', 'rook-ceph-osd-3', 1) if self.osds_of(pod) == [3] else None
+        run = self.assert_code(self.drain(env=self.env), 1)
+        self.assertIn('although it was stopped 4 times', run.stderr)
+        self.assertIn('find out what starts it again', run.stderr)
+        self.assertTrue(c.osd(2) and c.osd(3))
+        api.on_gone = None
+        self.assert_removed(self.drain(env=self.env), 2)
+        self.assertEqual(self.replicas(), [0, 0, 1])
+
     def test_the_api_dies_in_the_middle_and_cancel_puts_back(self):
         c, api = self.cluster, self.rook('v1.13.1')
         before = c.snapshot()
