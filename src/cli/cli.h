@@ -131,6 +131,8 @@ int cn_cmd_heat_hook(const struct cn_settings *s, struct cn_error *err);
 void cn_cmd_heat_hook_misused(const struct cn_error *err);
 int cn_cmd_heat_agent(struct cn_session *s, struct cn_error *err);
 int cn_cmd_heat_check(struct cn_session *s, struct cn_error *err);
+int cn_cmd_heat_retire(struct cn_session *s, struct cn_error *err);
+int cn_cmd_heat_retire_check(const struct cn_settings *s, struct cn_error *err);
 int cn_cmd_heat_stack_check(const struct cn_settings *s, struct cn_error *err);
 
 /* --- the command line --- */

@@ -59,7 +59,7 @@ int cn_cmd_heat_check(struct cn_session *s, struct cn_error *err)
 	if (r == 0)
 		r = cn_session_connect(s, err);
 	if (r == 0) {
-		cn_heat_check_nodes(os, s->cluster, &members, &l);
+		cn_heat_check_nodes(os, s->cluster, s->drain.kube, &members, &l);
 		r = report(o, &l, err);
 	}
 	cn_os_free(os);

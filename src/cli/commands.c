@@ -163,7 +163,8 @@ const struct cn_command cn_commands[] = {
 	{
 		.name = "heat agent",
 		.synopsis = "--stack NAME",
-		.groups = CN_OPT_OPENSTACK | CN_OPT_HEAT_AGENT | CN_OPT_ACCEPT | CN_OPT_STOP | CN_OPT_LOCK | CN_OPT_KUBE,
+		.groups = CN_OPT_OPENSTACK | CN_OPT_HEAT_AGENT | CN_OPT_KUBE | CN_OPT_ACCEPT | CN_OPT_STOP | CN_OPT_LOCK |
+			  CN_OPT_KUBE,
 		.late = true,
 		.guard = true,
 		.help = "drain the nodes that Heat is about to delete, and let it go on",
@@ -181,7 +182,7 @@ const struct cn_command cn_commands[] = {
 	{
 		.name = "heat check",
 		.synopsis = "--stack NAME",
-		.groups = CN_OPT_OPENSTACK,
+		.groups = CN_OPT_OPENSTACK | CN_OPT_KUBE,
 		.late = true,
 		.help = "would a scale-down of this stack be safe?",
 		.text = "Looks whether a scale-down of this stack would wait for the drain of its node: time, gates and their "
@@ -191,6 +192,24 @@ const struct cn_command cn_commands[] = {
 			"the mend. Exit status 4 when there is a problem. Changes nothing.",
 		.check = cn_cmd_heat_stack_check,
 		.run = cn_cmd_heat_check,
+	},
+	{
+		.name = "heat retire",
+		.synopsis = "--stack NAME NODE",
+		.min_args = 1,
+		.max_args = 1,
+		.groups = CN_OPT_OPENSTACK | CN_OPT_KUBE | CN_OPT_YES,
+		.nodes = true,
+		.late = true,
+		.help = "scale a stack down by exactly this node",
+		.text = "Lets Heat scale the stack down by this node and no other: marks its member, sets the group's size, and "
+			"waits until the "
+			"server is gone. The drain is that of the agent or of the node's hook. After a failure the same command "
+			"takes the same "
+			"node again. On a terminal it asks; without one it needs --yes.\n\n"
+			"It may be ended at any time: what Heat has begun goes on.",
+		.check = cn_cmd_heat_retire_check,
+		.run = cn_cmd_heat_retire,
 	},
 };
 

@@ -60,7 +60,7 @@ static int work_on(struct cn_agent *a, struct cn_waits *l, struct cn_error *err)
 	for (size_t i = 0; i < l->n && !cn_interrupted(); i++) {
 		cn_wait_look(a, &l->v[i]);
 		cn_wait_open(a, &l->v[i]);
-		if (!l->v[i].err.errnum && !l->v[i].opened)
+		if (!l->v[i].err.errnum && !l->v[i].opened && !a->quiet)
 			cn_agent_say(a, &l->v[i], "draining", NULL, NULL);
 	}
 	r = cn_interrupted() ? -EINTR : cn_waits_drain(a, l);
@@ -90,6 +90,7 @@ static int round_once(struct cn_agent *a, struct cn_error *err)
 	}
 	if (!a->options->once && !due(a, &l))
 		return 0;
+	a->quiet = a->backoff_ms > 0 && l.n == a->retry_n;
 	r = work_on(a, &l, err);
 	if (r < 0)
 		return r;

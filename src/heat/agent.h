@@ -58,6 +58,8 @@ struct cn_agent {
 	int64_t look_at_ms; /* CLOCK_BOOTTIME */
 	char *lost;         /* the member whose deletion waits no more; the drain ends for it */
 	bool broken_off;    /* a signal came in the middle of one */
+	bool quiet;         /* the same was refused before: what it says is kept back until it goes further */
+	json_t *plan;       /* that is kept back */
 	bool gathering;     /* other gates of the same scale-down may be about to close */
 	/* between drains that fail */
 	int64_t retry_at_ms, backoff_ms;

@@ -11,6 +11,24 @@
 #include "cephnode/base/text.h"
 #include "heat/agent.h"
 
+/* A plan that is refused again every minute is told once. true: the event is not for others. */
+static bool keep_back(struct cn_agent *a, const char *kind, const json_t *event)
+{
+	if (!a->quiet)
+		return false;
+	if (strcmp(kind, "step") != 0) {
+		if (strcmp(kind, "plan") == 0) {
+			json_decref(a->plan);
+			a->plan = json_deep_copy(event);
+		}
+		return true;
+	}
+	a->quiet = false;
+	if (a->plan)
+		a->out->emit(a->out, a->plan);
+	return false;
+}
+
 /* The drain's events on their way: when data moves, and how far it is. */
 static void on_event(struct cn_sink *sink, const json_t *event)
 {
@@ -27,7 +45,8 @@ static void on_event(struct cn_sink *sink, const json_t *event)
 
 		cn_agent_status("drain of %s: %s left", node, left);
 	}
-	a->out->emit(a->out, event);
+	if (!keep_back(a, kind, event))
+		a->out->emit(a->out, event);
 }
 
 /* The signal thread knows the drain by its context, so that one is used, and lent what is ours. */
@@ -52,6 +71,8 @@ static int run(struct cn_agent *a, const char *const *names, size_t n, bool keep
 	d->sink = saved.sink;
 	a->ctx->chapter(a->ctx->arg, false);
 	a->in_wait = false;
+	json_decref(a->plan);
+	a->plan = NULL;
 	return r;
 }
 

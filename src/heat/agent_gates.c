@@ -115,6 +115,38 @@ static int no_osd(const struct cn_wait *w, struct cn_error *err)
 	return -ENOENT;
 }
 
+/* Heat deletes every server of the member once the gate is open: the others must be no storage nodes. */
+static int check_others(struct cn_agent *a, const struct cn_wait *w, const char *id, struct cn_error *err)
+{
+	for (size_t i = 0; i < w->member.servers.n; i++) {
+		const char *other = w->member.servers.v[i];
+		_cleanup_(cn_server_release) struct cn_server server = {};
+		_cleanup_(cn_match_release) struct cn_match match = {};
+		int r;
+
+		if (strcmp(other, id) == 0)
+			continue;
+		r = cn_server_get(a->ctx->os, other, &server, err);
+		if (r == -ENOENT) {
+			cn_error_release(err);
+			continue;
+		}
+		if (r == 0 && server.n_addresses)
+			r = cn_match_server(a->ctx->drain->cluster, a->ctx->drain->kube, &server, -1, &match, err);
+		if (r < 0)
+			return r;
+		if (match.kind != CN_MATCH_NODE || !match.spec)
+			continue;
+		cn_error_set(err, CN_REFUSED, EMLINK,
+			     "another server of the same member, %s (%s), has OSDs, too: its gate stands for one", other,
+			     match.addresses);
+		cn_error_hint(err, "drain that one by hand (cephnode drain %s); a member should have one storage node",
+			      match.spec);
+		return -EMLINK;
+	}
+	return 0;
+}
+
 void cn_wait_look(struct cn_agent *a, struct cn_wait *w)
 {
 	_cleanup_free_ char *id = NULL;
@@ -129,7 +161,10 @@ void cn_wait_look(struct cn_agent *a, struct cn_wait *w)
 	if (r == -ENOENT && id)
 		r = no_such_server(w, &w->err);
 	if (r == 0)
-		r = cn_match_server(a->ctx->drain->cluster, &w->server, w->gate.since_ms, &w->match, &w->err);
+		r = cn_match_server(a->ctx->drain->cluster, a->ctx->drain->kube, &w->server, w->gate.since_ms, &w->match,
+				    &w->err);
+	if (r == 0)
+		r = check_others(a, w, id, &w->err);
 	if (r == 0 && w->match.kind == CN_MATCH_NONE && !a->options->allow_empty)
 		no_osd(w, &w->err);
 	if (!w->server.id && id)

@@ -286,8 +286,8 @@ int cn_heat_check_stack(struct cn_os *os, const char *name, struct cn_members *r
 
 /* --- the nodes --- */
 
-static void check_node(struct cn_os *os, struct cn_cluster *c, const struct cn_member *m, struct cn_match *ret,
-		       struct cn_findings *l)
+static void check_node(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube, const struct cn_member *m,
+		       struct cn_match *ret, struct cn_findings *l)
 {
 	_cleanup_(cn_server_release) struct cn_server server = {};
 	_cleanup_error_ struct cn_error err = {};
@@ -300,7 +300,7 @@ static void check_node(struct cn_os *os, struct cn_cluster *c, const struct cn_m
 	}
 	r = cn_server_get(os, m->servers.v[0], &server, &err);
 	if (r == 0)
-		r = cn_match_server(c, &server, -1, ret, &err);
+		r = cn_match_server(c, kube, &server, -1, ret, &err);
 	if (r < 0) {
 		found(l, CN_FINDING_PROBLEM, err.hint, "%s: %s", m->name, err.message);
 		return;
@@ -316,12 +316,13 @@ static void check_node(struct cn_os *os, struct cn_cluster *c, const struct cn_m
 		      "%s: no OSD has one of its addresses (%s): its gate would stay closed", m->name, ret->addresses);
 }
 
-void cn_heat_check_nodes(struct cn_os *os, struct cn_cluster *c, const struct cn_members *members, struct cn_findings *ret)
+void cn_heat_check_nodes(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube, const struct cn_members *members,
+			 struct cn_findings *ret)
 {
 	struct cn_match *matches = cn_calloc(members->n + 1, sizeof(*matches));
 
 	for (size_t i = 0; i < members->n; i++) {
-		check_node(os, c, &members->v[i], &matches[i], ret);
+		check_node(os, c, kube, &members->v[i], &matches[i], ret);
 		for (size_t k = 0; k < i; k++)
 			if (matches[i].osds.n && matches[k].osds.n && matches[i].osds.v[0] == matches[k].osds.v[0])
 				found(ret, CN_FINDING_PROBLEM, "give the OSDs' network addresses that no other network has",

@@ -39,11 +39,11 @@ static int two_nodes(const struct cn_match *m, const char *spec, const struct cn
 }
 
 /* What one address says; every address that says something must say the same. */
-static int look_up(struct cn_cluster *c, const char *spec, struct cn_match *m, struct cn_error *err)
+static int look_up(struct cn_cluster *c, struct cn_kube *kube, const char *spec, struct cn_match *m, struct cn_error *err)
 {
 	_cleanup_(cn_inventory_release) struct cn_inventory inv = {};
 	_cleanup_(cn_ids_release) struct cn_ids osds = {};
-	int r = cn_inventory_discover(c, NULL, &spec, 1, false, &inv, err);
+	int r = cn_inventory_discover(c, kube, &spec, 1, false, &inv, err);
 
 	if (r < 0 && err->code == CN_NOT_FOUND) {
 		cn_error_release(err);
@@ -124,8 +124,8 @@ static int consult_journals(struct cn_cluster *c, const struct cn_server *s, int
 	return r == 0 && best ? take_journal(best, spec, s, since_ms, m, err) : r;
 }
 
-int cn_match_server(struct cn_cluster *c, const struct cn_server *server, int64_t since_ms, struct cn_match *ret,
-		    struct cn_error *err)
+int cn_match_server(struct cn_cluster *c, struct cn_kube *kube, const struct cn_server *server, int64_t since_ms,
+		    struct cn_match *ret, struct cn_error *err)
 {
 	struct cn_match m = {.kind = CN_MATCH_NONE, .addresses = addresses_of(server)};
 	int r = server->n_addresses ? 0 : cn_error_set(err, CN_REFUSED, EADDRNOTAVAIL, "Nova names no address of this server");
@@ -134,7 +134,7 @@ int cn_match_server(struct cn_cluster *c, const struct cn_server *server, int64_
 		char buf[CN_IP_STRLEN];
 		_cleanup_free_ char *spec = cn_asprintf("ip:%s", cn_ip_format(&server->addresses[i], buf));
 
-		r = look_up(c, spec, &m, err);
+		r = look_up(c, kube, spec, &m, err);
 	}
 	if (r == 0)
 		r = consult_journals(c, server, since_ms, &m, err);

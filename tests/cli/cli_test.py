@@ -22,7 +22,7 @@ CEPHNODE = os.environ["CEPHNODE"]
 SOURCE = Path(os.environ["SOURCE_DIR"])
 GOLDEN = SOURCE / "tests/cli/golden"
 NODE_COMMANDS = ["discover", "plan", "drain", "remove", "cancel", "status"]
-COMMANDS = [*NODE_COMMANDS, "locks list", "locks break", "check", "heat hook", "heat agent", "heat check"]
+COMMANDS = [*NODE_COMMANDS, "locks list", "locks break", "check", "heat hook", "heat agent", "heat check", "heat retire"]
 LATER = ["orphans", "maintenance", "devices", "metrics", "completion"]
 OPTION = re.compile(r"^ {2,}(?:-(\w), )?--([a-z-]+)(?: (\S+))?(?:  |$)", re.M)
 

@@ -98,6 +98,7 @@ class HeatAgent(ClusterCase):
         self.assert_code(run, 0)
         self.assertIn('ok       m1: 10.9.9.1, 127.0.1.1 is osd.0, osd.1\n', run.stdout)
         self.assertIn('warning  the login is a password', run.stdout)
+        self.assertIn('ok       the environment has the hook', run.stdout)
         self.cloud.timeout_mins, self.cloud.members['m2'].gate, self.cloud.members['m3'].addresses = None, False, ['10.9.9.3']
         self.cloud.members['m4'].addresses = [self.cluster.address(5)]
         doc = self.assert_code(self.tool.run('heat', 'check', '--stack', 'storage', '-f', 'json', env=self.cloud.env()), 4).json
@@ -106,6 +107,30 @@ class HeatAgent(ClusterCase):
         self.assertEqual(len(problems), 4, problems)
         for text, words in zip(problems, ('no timeout_mins', 'm2: no gate', 'm3: no OSD', 'm4 and m5 match the same OSDs')):
             self.assertIn(words, text)
+
+    def retire(self, *args, **more):
+        return self.tool.start('heat', 'retire', '--stack', 'storage', '--yes', '-f', 'json', *args, env=self.cloud.env(), **more)
+
+    def test_retire(self):
+        """Exactly this node, by any of its names; again after a failure; never a second one."""
+        agent, m = self.agent(trap='wait:begin:STOP'), self.cloud.members['m2']
+        run = self.retire('node2')
+        agent.wait_stopped(60)
+        self.cloud.give_up('m2')
+        self.assert_code(run.wait(30), 5)
+        self.assertIn('the same command takes it again', run.stderr)
+        self.assert_code(self.retire(self.cluster.address(3)).wait(30), 4)     # m2 would go along
+        agent.cont()
+        run = self.assert_code(self.retire(self.cluster.address(2)).wait(120), 0)
+        self.assertEqual((run.json['server'], run.json['size'], self.cloud.opened), (m.server, 4, ['m2']))
+        self.assert_gone(2)
+        self.cloud.hooks = {}
+        run = self.assert_code(self.retire('node4').wait(30), 4)
+        self.assertIn('no pre-delete hook', run.stderr)
+        self.assert_code(self.retire('127.0.9.9').wait(30), 3)
+        self.assertEqual(len(self.cloud.members), 4)
+        agent.send(signal.SIGTERM)
+        self.assert_code(agent.wait(20), 0)
 
     def test_removed_and_cancelled(self):
         """The journal's word counts for the server that it was about; an operator's cancel is not overruled."""

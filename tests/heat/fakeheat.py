@@ -12,6 +12,7 @@
 
 What goes wrong
     cloud.give_up("m1")                             # cancelled, or its time was over: DELETE_FAILED, the server is kept
+    cloud.on_count = fn                             # called with the size that a PATCH of the stack sets
     cloud.deaf = True                               # the engine was restarted: signals get 200, nothing moves
     cloud.token_seconds = 2                         # tokens expire;  cloud.revoke() makes all of them invalid at once
     cloud.on("GET", r"/servers/", 503, times=2)     # before all else; body: recorded("agent/unset-again-400") or any JSON
@@ -58,7 +59,8 @@ class Cloud:
         self.tokens, self.token_seconds, self.logins = {}, 3600, 0
         self.rules, self.requests, self.opened, self.deleted = [], [], [], []
         self.timeout_mins, self.deaf, self.port, self.server = 10080, False, 0, None
-        self.on_open = lambda member: None
+        self.on_open, self.on_count = lambda member: None, self.scale_to
+        self.hooks = {"storage": {"*": {"drain": {"hooks": "pre-delete"}}}}
         self.poll = {r["resource_type"]: r for r in recorded("agent/poll-idle-200")[1]["resources"]}
 
     # --- what the tests do ---
@@ -105,6 +107,12 @@ class Cloud:
                 m = self.members[name]
                 m.status, m.reason = "DELETE_IN_PROGRESS", "state changed"
                 m.events.append(("CREATE_COMPLETE", "DELETE paused until Hook pre-delete is cleared", time.time() - ago))
+
+    def scale_to(self, size):
+        """As Heat does: failed and marked members first, then the oldest."""
+        first = sorted(self.members.values(), key=lambda m: ("FAILED" not in m.status, m.created))
+        for m in first[:len(self.members) - size]:
+            self.scale_down(m.name)
 
     def give_up(self, name):
         with self.lock:
@@ -184,9 +192,19 @@ class Cloud:
         if parts[:2] == [self.stack, self.id]:
             if parts[2:] == ["resources"]:
                 return 200, {"resources": self.resources()}, {}
+            if parts[2:] == ["environment"]:
+                return 200, {"resource_registry": {"resources": self.hooks}}, {}
+            if parts[2:] == ["template"]:
+                return 200, {"resources": {"storage": {"type": "OS::Heat::AutoScalingGroup", "properties": {"desired_capacity": {"get_param": "count"}}}}}, {}
+            if method == "PATCH":
+                self.on_count(json.loads(body)["parameters"]["count"])
+                return 202, None, {}
             doc = recorded("agent/stack-show-200")[1]
             doc["stack"].update(stack_name=self.stack, id=self.id, timeout_mins=self.timeout_mins)
             return 200, doc, {}
+        if method == "PATCH" and parts[0] == "storage-group" and json.loads(body)["mark_unhealthy"]:
+            self.members[parts[3]].status = "CHECK_FAILED"
+            return 200, None, {}
         m = next((m for m in self.members.values() if parts[:2] == [m.stack, m.id]), None)
         if not m:
             return *recorded("agent/stack-404"), {}

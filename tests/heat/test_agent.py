@@ -203,6 +203,24 @@ class Agent(AgentCase):
         self.assert_code(self.once(), 0)
         self.wait_gone([host])
 
+    def test_retire(self):
+        """Exactly this node, though Heat would have taken another one."""
+        agent = self.agent()
+        run = self.tool.start('heat', 'retire', '--stack', self.stack, '--yes', 'node4', env=self.heat.os_env()).wait(240)
+        self.assert_code(run, 0)
+        self.wait_gone([4])
+        self.assert_gone(4)
+        self.assertEqual(len(self.heat.members(self.stack)), self.SERVERS - 1)
+        self.end(agent)
+
+    def test_check(self):
+        run = self.tool.run('heat', 'check', '--stack', self.stack, env=self.heat.os_env())
+        self.assert_code(run, 0)
+        for line in ('the environment has the hook on the gate', 'Heat gives a drain 10080 minutes', '127.0.1.5 is osd.8, osd.9'):
+            self.assertIn('ok       ' if line[0] != '1' else '', run.stdout)
+            self.assertIn(line, run.stdout)
+        self.assertNotIn('problem', run.stdout)
+
     def test_signal_while_idle(self):
         run = self.agent()
         wait_for('it asks', lambda: True, 1)

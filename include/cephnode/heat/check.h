@@ -21,7 +21,8 @@ const char *cn_finding_level_name(enum cn_finding_level l); /* "ok", "warning", 
 int cn_heat_check_stack(struct cn_os *os, const char *name, struct cn_members *ret_members, struct cn_findings *ret,
 			struct cn_error *err);
 /* Which OSDs each member's server is, by Ceph. Blocks. */
-void cn_heat_check_nodes(struct cn_os *os, struct cn_cluster *c, const struct cn_members *members, struct cn_findings *ret);
+void cn_heat_check_nodes(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube, const struct cn_members *members,
+			 struct cn_findings *ret);
 
 /* Parts of it, on what Heat answers; for tests. environment: of the stack; template: of a member. */
 void cn_check_environment(const json_t *environment, struct cn_findings *ret);

@@ -19,8 +19,8 @@ struct cn_match {
 };
 void cn_match_release(struct cn_match *m);
 
-/* since_ms: when its deletion began to wait; a `cephnode cancel` after that is an operator's word, and is refused to be
- * overruled. CN_REFUSED: no single node (the addresses match two, or one that is ambiguous), or cancelled. Blocks; changes
- * nothing. */
-int cn_match_server(struct cn_cluster *c, const struct cn_server *server, int64_t since_ms, struct cn_match *ret,
-		    struct cn_error *err);
+/* kube: NULL without an API; it finds OSDs in pods whose addresses are those of an overlay network. since_ms: when its deletion
+ * began to wait; a `cephnode cancel` after that is an operator's word, and is refused to be overruled. CN_REFUSED: no single node
+ * (the addresses match two, or one that is ambiguous), or cancelled. Blocks; changes nothing. */
+int cn_match_server(struct cn_cluster *c, struct cn_kube *kube, const struct cn_server *server, int64_t since_ms,
+		    struct cn_match *ret, struct cn_error *err);

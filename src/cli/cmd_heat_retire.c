@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <unistd.h>
+
+#include "cephnode/heat/retire.h"
+#include "cli/cli.h"
+
+int cn_cmd_heat_retire_check(const struct cn_settings *s, struct cn_error *err)
+{
+	int r = cn_cmd_heat_stack_check(s, err);
+
+	if (r < 0 || s->yes || isatty(STDIN_FILENO))
+		return r;
+	(void)cn_error_set(err, CN_USAGE, ENOTTY, "retire asks before it changes anything, but stdin is not a terminal");
+	cn_error_hint(err, "give --yes to go on without being asked");
+	return -ENOTTY;
+}
+
+static int confirm(struct cn_session *s, const struct cn_retire *plan, struct cn_error *err)
+{
+	_cleanup_free_ char *question = NULL;
+	int r;
+
+	if (s->settings->yes)
+		return 0;
+	question =
+		cn_asprintf("Node %s (server %s) of %s is to be drained and its server deleted; the group's size is %zu then.\n"
+			    "There is no way back once its OSDs are removed.",
+			    plan->member.name, plan->server, plan->stack.name, plan->size);
+	r = cn_ask(s, question, s->settings->args[0]);
+	if (r == -EINTR)
+		return cn_error_interrupted(err);
+	return r < 0 ? cn_error_set(err, CN_REFUSED, ECANCELED, "not confirmed, nothing was changed") : 0;
+}
+
+static void print(const struct cn_settings *o, const struct cn_retire *plan)
+{
+	_cleanup_json_ json_t *doc = json_pack("{si,so,so,so,so,sI}", "schema", 1, "node", cn_json_string(o->args[0]), "stack",
+					       cn_json_string(plan->stack.name), "member", cn_json_string(plan->member.name),
+					       "server", cn_json_string(plan->server), "size", (json_int_t)plan->size);
+
+	if (o->format == CN_FORMAT_JSON)
+		(void)cn_out_json(doc);
+	else
+		(void)cn_out_printf("%s: drained, server %s deleted, %zu nodes left\n", o->args[0], plan->server, plan->size);
+}
+
+int cn_cmd_heat_retire(struct cn_session *s, struct cn_error *err)
+{
+	const struct cn_settings *o = s->settings;
+	_cleanup_(cn_os_config_release) struct cn_os_config config = {0};
+	_cleanup_(cn_retire_release) struct cn_retire plan = {0};
+	struct cn_os *os = NULL;
+	int r = cn_os_config_load(o->heat.cloud, &config, err);
+
+	if (r == 0)
+		r = cn_os_open(&config, s->drain.clock, &os, err);
+	if (r == 0)
+		r = cn_session_connect(s, err);
+	if (r == 0)
+		r = cn_retire_plan(os, s->cluster, s->drain.kube, o->heat.stack, o->args[0], &plan, err);
+	cn_session_disconnect(s); /* the drain is the agent's, and may take days */
+	if (r == 0)
+		r = confirm(s, &plan, err);
+	if (r == 0)
+		r = cn_retire_begin(os, &plan, err);
+	if (r == 0)
+		r = cn_retire_wait(os, &plan, s->drain.clock, err);
+	if (r == 0)
+		print(o, &plan);
+	cn_os_free(os);
+	return r;
+}

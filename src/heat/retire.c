@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cephnode/heat/retire.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cephnode/base/log.h"
+#include "cephnode/heat/check.h"
+
+#define POLL_MS 3000
+#define BEGIN_MS 180000 /* a scale-down that Heat drops is dropped in silence */
+#define NOT_BEGUN "Heat has not begun with it yet"
+
+void cn_retire_release(struct cn_retire *r)
+{
+	struct cn_members one = {.v = cn_malloc(sizeof(*one.v)), .n = 1};
+
+	one.v[0] = r->member;
+	cn_members_release(&one);
+	cn_stack_ref_release(&r->stack);
+	cn_stack_ref_release(&r->group);
+	free(r->parameter);
+	free(r->server);
+	*r = (struct cn_retire){};
+}
+
+/* --- which member --- */
+
+static bool has_address(const struct cn_server *s, const char *node)
+{
+	struct cn_ip ip;
+
+	if (!cn_ip_parse(strncmp(node, "ip:", 3) == 0 ? node + 3 : node, &ip))
+		return false;
+	for (size_t i = 0; i < s->n_addresses; i++)
+		if (cn_ip_equal(&s->addresses[i], &ip))
+			return true;
+	return false;
+}
+
+/* OSDs of the node as it was named; none where there are none any more: then only an address can tell. */
+static int osds_of(struct cn_cluster *c, struct cn_kube *kube, const char *node, struct cn_ids *ret, struct cn_error *err)
+{
+	_cleanup_(cn_inventory_release) struct cn_inventory inv = {};
+	int r = cn_inventory_discover(c, kube, &node, 1, false, &inv, err);
+
+	if (r < 0 && err->code == CN_NOT_FOUND) {
+		cn_error_release(err);
+		return 0;
+	}
+	for (size_t i = 0; r == 0 && i < inv.nodes[0].n_osds; i++)
+		cn_ids_add(ret, inv.nodes[0].osds[i].osd.id);
+	return r;
+}
+
+/* 1: it is; 0: it is not; what cannot be told is not this one. */
+static int is_node(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube, const struct cn_member *m, const char *node,
+		   const struct cn_ids *osds, struct cn_error *err)
+{
+	_cleanup_(cn_server_release) struct cn_server server = {};
+	_cleanup_(cn_match_release) struct cn_match match = {};
+	_cleanup_error_ struct cn_error ignored = {};
+	int r = m->servers.n == 1 ? cn_server_get(os, m->servers.v[0], &server, err) : -ENOENT;
+
+	if (r == -ENOENT) {
+		cn_error_release(err);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	if (has_address(&server, node))
+		return 1;
+	if (!osds->n || cn_match_server(c, kube, &server, -1, &match, &ignored) < 0)
+		return 0;
+	return match.osds.n == osds->n && memcmp(match.osds.v, osds->v, osds->n * sizeof(*osds->v)) == 0;
+}
+
+static int find_member(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube, const struct cn_members *members,
+		       const char *node, size_t *ret, struct cn_error *err)
+{
+	_cleanup_(cn_ids_release) struct cn_ids osds = {};
+	size_t n = 0;
+	int r = osds_of(c, kube, node, &osds, err);
+
+	for (size_t i = 0; i < members->n && r >= 0; i++) {
+		r = is_node(os, c, kube, &members->v[i], node, &osds, err);
+		if (r == 1) {
+			*ret = i;
+			n++;
+		}
+	}
+	if (r < 0)
+		return r;
+	if (n > 1)
+		return cn_error_set(err, CN_REFUSED, ENOTUNIQ, "%zu members of the stack could be %s", n, node);
+	if (n == 0) {
+		cn_error_set(err, CN_NOT_FOUND, ENOENT, "no member of the stack is %s", node);
+		cn_error_hint(err, "see which servers are which nodes: cephnode heat check --stack NAME");
+		return -ENOENT;
+	}
+	return 0;
+}
+
+/* --- is it safe --- */
+
+/* Heat takes failed members first, and drops a scale-down while another one runs. */
+static int check_others(const struct cn_members *members, size_t which, struct cn_retire *r, struct cn_error *err)
+{
+	r->size = 0;
+	for (size_t i = 0; i < members->n; i++) {
+		const struct cn_member *m = &members->v[i];
+
+		if (i == which)
+			continue;
+		if (strstr(m->status, "FAILED") || strncmp(m->status, "DELETE", 6) == 0) {
+			cn_error_set(err, CN_REFUSED, EBUSY, "node %s of the same stack is %s (%s): Heat would take it along",
+				     m->name, m->status, m->reason);
+			cn_error_hint(err, "finish or mend that one first");
+			return -EBUSY;
+		}
+		r->size++;
+	}
+	r->again = cn_member_is(&members->v[which], "DELETE_FAILED") || cn_member_is(&members->v[which], "DELETE_IN_PROGRESS");
+	if (!members->v[which].gate && !members->v[which].deployment) {
+		cn_error_set(err, CN_REFUSED, EPERM,
+			     "node %s has neither a gate nor a deployment: its server would be deleted at once",
+			     members->v[which].name);
+		cn_error_hint(err, "see: cephnode heat check");
+		return -EPERM;
+	}
+	return 0;
+}
+
+static int get(struct cn_os *os, const struct cn_stack_ref *s, const char *what, json_t **ret, struct cn_error *err)
+{
+	_cleanup_(cn_os_answer_release) struct cn_os_answer a = {};
+	_cleanup_free_ char *path = cn_asprintf("/stacks/%s/%s/%s", s->name, s->id, what);
+	int r = cn_os_request(os, CN_OS_HEAT, "GET", path, NULL, &a, err);
+
+	if (r == 0 && !json_is_object(a.json))
+		return cn_error_set(err, CN_FAILED, EBADMSG, "Heat's answer is no %s", what);
+	if (r == 0)
+		*ret = json_incref(a.json);
+	return r;
+}
+
+static int check_hook(struct cn_os *os, const struct cn_retire *r, struct cn_error *err)
+{
+	_cleanup_(cn_findings_release) struct cn_findings l = {};
+	_cleanup_json_ json_t *environment = NULL;
+	int e = get(os, &r->stack, "environment", &environment, err);
+
+	if (e < 0)
+		return cn_error_wrap(err, "whether the gate has its hook cannot be read");
+	cn_check_environment(environment, &l);
+	if (l.n && l.v[0].level == CN_FINDING_PROBLEM) {
+		cn_error_set(err, CN_REFUSED, EPERM, "%s", l.v[0].text);
+		cn_error_hint(err, "%s", l.v[0].mend);
+		return -EPERM;
+	}
+	return 0;
+}
+
+/* --- how the group is scaled --- */
+
+/* The resource of the stack that is the group: its name, and its own stack. */
+static int find_group(struct cn_os *os, struct cn_retire *r, char **ret_name, struct cn_error *err)
+{
+	_cleanup_json_ json_t *doc = NULL;
+	const json_t *o, *link, *member = NULL, *group = NULL;
+	size_t i, k;
+	int e = get(os, &r->stack, "resources?nested_depth=2", &doc, err);
+
+	json_array_foreach (cn_json_arr(doc, "resources"), i, o)
+		if (strcmp(cn_json_str(o, "physical_resource_id", ""), r->member.stack.id) == 0)
+			member = o;
+	json_array_foreach (cn_json_arr(member, "links"), k, link)
+		if (strcmp(cn_json_str(link, "rel", ""), "stack") == 0 && !r->group.id)
+			(void)cn_stack_ref_parse(cn_json_str(link, "href", NULL), &r->group);
+	json_array_foreach (cn_json_arr(doc, "resources"), i, o)
+		if (r->group.id && strcmp(cn_json_str(o, "physical_resource_id", ""), r->group.id) == 0)
+			group = o;
+	if (e < 0)
+		return e;
+	if (!group || strcmp(cn_json_str(group, "resource_type", ""), "OS::Heat::AutoScalingGroup") != 0) {
+		cn_error_set(err, CN_REFUSED, ENOTSUP, "node %s is not of an OS::Heat::AutoScalingGroup in this very stack",
+			     r->member.name);
+		cn_error_hint(err, "of a ResourceGroup name it in removal_policies, and set the count yourself");
+		return -ENOTSUP;
+	}
+	*ret_name = cn_strdup(cn_json_str(group, "resource_name", ""));
+	return 0;
+}
+
+static int find_parameter(struct cn_os *os, struct cn_retire *r, struct cn_error *err)
+{
+	_cleanup_json_ json_t *template = NULL;
+	_cleanup_free_ char *group = NULL;
+	const char *name;
+	int e = find_group(os, r, &group, err);
+
+	if (e == 0)
+		e = get(os, &r->stack, "template", &template, err);
+	if (e < 0)
+		return e;
+	name = cn_json_str(cn_json_obj(cn_json_obj(cn_json_obj(cn_json_obj(template, "resources"), group), "properties"),
+				       "desired_capacity"),
+			   "get_param", NULL);
+	if (!name) {
+		cn_error_set(err, CN_REFUSED, ENOTSUP, "the size of the group '%s' is no parameter of the stack", group);
+		cn_error_hint(err, "the template must say desired_capacity: {get_param: ...}, as docs/heat/gate.yaml does");
+		return -ENOTSUP;
+	}
+	r->parameter = cn_strdup(name);
+	return 0;
+}
+
+int cn_retire_plan(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube, const char *stack, const char *node,
+		   struct cn_retire *ret, struct cn_error *err)
+{
+	_cleanup_(cn_members_release) struct cn_members members = {};
+	struct cn_retire r = {};
+	size_t which = 0;
+	int e = cn_stack_find(os, stack, &r.stack, err);
+
+	if (e == 0)
+		e = cn_members_get(os, &r.stack, &members, err);
+	if (e == 0)
+		e = find_member(os, c, kube, &members, node, &which, err);
+	if (e == 0)
+		e = check_others(&members, which, &r, err);
+	if (e == 0) {
+		r.server = cn_strdup(members.v[which].servers.v[0]);
+		r.member = members.v[which];
+		members.v[which] = (struct cn_member){};
+		e = find_parameter(os, &r, err);
+	}
+	if (e == 0 && r.member.gate)
+		e = check_hook(os, &r, err);
+	if (e < 0)
+		cn_retire_release(&r);
+	else
+		*ret = r;
+	return e;
+}
+
+/* --- doing it --- */
+
+static int mark(struct cn_os *os, const struct cn_retire *r, struct cn_error *err)
+{
+	_cleanup_json_ json_t *body =
+		json_pack("{sb,ss}", "mark_unhealthy", 1, "resource_status_reason", "to be drained and deleted (cephnode)");
+	_cleanup_free_ char *path = cn_asprintf("/stacks/%s/%s/resources/%s", r->group.name, r->group.id, r->member.name);
+	int e = cn_os_request(os, CN_OS_HEAT, "PATCH", path, body, NULL, err);
+
+	return e < 0 ? cn_error_wrap(err, "cannot choose the node") : 0;
+}
+
+int cn_retire_begin(struct cn_os *os, const struct cn_retire *r, struct cn_error *err)
+{
+	_cleanup_json_ json_t *body = json_pack("{s{sI}}", "parameters", r->parameter, (json_int_t)r->size);
+	_cleanup_free_ char *path = cn_asprintf("/stacks/%s/%s", r->stack.name, r->stack.id);
+	int e = 0;
+
+	if (cn_member_is(&r->member, "DELETE_IN_PROGRESS"))
+		return 0;
+	if (!r->again)
+		e = mark(os, r, err);
+	if (e == 0)
+		e = cn_os_request(os, CN_OS_HEAT, "PATCH", path, body, NULL, err);
+	return e;
+}
+
+static int gave_up(const struct cn_member *m, struct cn_error *err)
+{
+	cn_error_set(err, CN_TIMEOUT, ETIME, "Heat has given up on deleting node %s and keeps its server: %s", m->name,
+		     m->reason);
+	cn_error_hint(err, "the same command takes it again, and only it; cephnode cancel takes the drain back");
+	return -ETIME;
+}
+
+/* Where its deletion is, in words. NULL: the member is gone. */
+static const char *state_of(struct cn_os *os, const struct cn_retire *r, int *ret, struct cn_error *err)
+{
+	_cleanup_(cn_members_release) struct cn_members members = {};
+	struct cn_gate gate = {};
+	const struct cn_member *m = NULL;
+
+	*ret = cn_members_get(os, &r->stack, &members, err);
+	for (size_t i = 0; *ret == 0 && i < members.n; i++)
+		if (strcmp(members.v[i].stack.id, r->member.stack.id) == 0)
+			m = &members.v[i];
+	if (*ret < 0 || !m)
+		return NULL;
+	if (cn_member_is(m, "DELETE_FAILED") && !r->again)
+		*ret = gave_up(m, err);
+	if (!cn_member_is(m, "DELETE_IN_PROGRESS"))
+		return cn_member_is(m, "DELETE_FAILED") ? "failed" : NOT_BEGUN;
+	if (m->gate && cn_gate_get(os, m, &gate, err) < 0)
+		cn_error_release(err);
+	return gate.waits ? "its deletion waits for the drain (watch it: cephnode status --watch)" : "Heat is deleting it";
+}
+
+int cn_retire_wait(struct cn_os *os, const struct cn_retire *given, struct cn_clock *clock, struct cn_error *err)
+{
+	_cleanup_free_ char *said = NULL;
+	int64_t end = cn_clock_boot_ms(clock) + BEGIN_MS;
+	struct cn_retire r = *given;
+
+	for (;;) {
+		int e;
+		const char *state = state_of(os, &r, &e, err);
+
+		if (e < 0 && (err->code == CN_INTERRUPTED || err->code == CN_USAGE || e == -ETIME))
+			return err->code == CN_INTERRUPTED ? cn_error_interrupted(err) : e;
+		if (e == 0 && !state)
+			break;
+		if (e < 0)
+			state = "OpenStack does not answer just now";
+		cn_error_release(err);
+		if (r.again && strcmp(state, "failed") != 0) /* it was taken up again: from here a failure is a new one */
+			r.again = false;
+		if (strcmp(state, "failed") != 0 && strcmp(state, NOT_BEGUN) != 0)
+			end = INT64_MAX;
+		if (cn_clock_boot_ms(clock) >= end) {
+			cn_error_set(err, CN_FAILED, EBUSY, "Heat does not begin to delete node %s", r.member.name);
+			cn_error_hint(err,
+				      "does another update of the stack run? See: openstack stack event list --nested-depth 2 %s",
+				      r.stack.name);
+			return -EBUSY;
+		}
+		if (!said || strcmp(said, state) != 0)
+			cn_note("node %s: %s", r.member.name, state);
+		free(said);
+		said = cn_strdup(state);
+		if (cn_clock_wait_ms(clock, POLL_MS) < 0)
+			return cn_error_interrupted(err);
+	}
+	cn_note("node %s: deleted", r.member.name);
+	return 0;
+}
