@@ -97,7 +97,7 @@ class HeatAgent(ClusterCase):
         run = self.tool.run('heat', 'check', '--stack', 'storage', env=self.cloud.env())
         self.assert_code(run, 0)
         self.assertIn('ok       m1: 10.9.9.1, 127.0.1.1 is osd.0, osd.1\n', run.stdout)
-        self.assertIn('warning  the login is a password', run.stdout)
+        self.assertIn('ok       the credential can do what the agent needs', run.stdout)
         self.assertIn('ok       the environment has the hook', run.stdout)
         self.cloud.timeout_mins, self.cloud.members['m2'].gate, self.cloud.members['m3'].addresses = None, False, ['10.9.9.3']
         self.cloud.members['m4'].addresses = [self.cluster.address(5)]
