@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What Heat, Nova and Keystone answer. A first byte chooses the reader, the rest is the answer. */
+#include <string.h>
+
+#include "cephnode/heat/check.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void read_members(const json_t *answer)
+{
+	struct cn_members members = {};
+
+	cn_members_read(answer, &members);
+	for (size_t i = 0; i < members.n; i++)
+		if (!members.v[i].name || !members.v[i].stack.name || !members.v[i].stack.id)
+			abort();
+	cn_members_release(&members);
+}
+
+static void read_gate(const json_t *answer)
+{
+	struct cn_gate gate = {};
+
+	cn_gate_read(answer, &gate);
+	if (gate.waits && gate.since_ms < -1)
+		abort();
+}
+
+static void read_server(const json_t *answer)
+{
+	struct cn_server server = {};
+
+	cn_server_read(answer, &server);
+	for (size_t i = 0; i < server.n_addresses; i++)
+		if (!server.addresses[i].family)
+			abort();
+	cn_server_release(&server);
+}
+
+static void read_findings(const json_t *answer)
+{
+	struct cn_findings findings = {};
+
+	cn_check_environment(answer, &findings);
+	cn_check_template(answer, "member", &findings);
+	cn_check_credential(answer, &findings);
+	for (size_t i = 0; i < findings.n; i++)
+		if (!findings.v[i].text)
+			abort();
+	cn_findings_release(&findings);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static void (*const readers[])(const json_t *) = {read_members, read_gate, read_server, read_findings};
+	_cleanup_json_ json_t *answer = NULL;
+	struct cn_stack_ref ref = {};
+	_cleanup_free_ char *text = NULL;
+
+	if (size < 1)
+		return 0;
+	text = cn_strndup((const char *)data + 1, size - 1);
+	if (cn_stack_ref_parse(text, &ref) && (strchr(ref.name, '/') || strchr(ref.id, '/')))
+		abort();
+	cn_stack_ref_release(&ref);
+	answer = cn_json_parse((const char *)data + 1, size - 1, NULL);
+	if (answer)
+		readers[data[0] % ARRAY_SIZE(readers)](answer);
+	return 0;
+}
