@@ -6,7 +6,9 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'contract'))
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / 'heat'))
 from apiserver import Answer, Api, recorded   # noqa: E402
+from fakeheat import Cloud   # noqa: E402
 from cnlib import rbd   # noqa: E402
 from cnlib.case import QUICK, ClusterCase, signal, wait_for   # noqa: E402
 
@@ -148,6 +150,26 @@ class Overlay(ClusterCase):
         run.cont()
         self.assert_removed(run.wait(), 5)
         self.assert_gone(6)
+        self.assert_data()
+
+    def test_heat_agent(self):
+        """Nova's address is no OSD's: the gate opens only where Kubernetes answers which OSDs the machine has."""
+        cloud = self.enterContext(Cloud())
+        cloud.member('m1', '10.99.0.1')
+        cloud.member('m2', '10.99.0.10')
+        self.env.update(cloud.env())
+        agent = ('heat', 'agent', '--stack', 'storage', '--once', '-f', 'json', '--stop-with', 'mon')
+        cloud.scale_down('m1')
+        self.api.down()
+        self.assertIn('cannot ask Kubernetes', self.call(*agent, '--allow-empty', code=1).stderr)
+        self.assertIn('no OSD has an address', self.call(*agent, '--no-kube', code=4).stderr)
+        self.assertEqual(cloud.opened, [])
+        self.api.up()
+        self.call(*agent)
+        self.assertEqual(cloud.opened, ['m1'])
+        for host in (1, 2):
+            self.assert_gone(host)
+        self.assertTrue(self.cluster.is_up(2) and self.cluster.is_up(3))
         self.assert_data()
 
     # --- locks ---
