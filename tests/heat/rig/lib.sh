@@ -1,3 +1,4 @@
+#!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # lib.sh — settings shared by the scripts; source it. CN_HEAT names the scratch folder (default: a fresh one).
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -44,7 +45,7 @@ start_keystone() {
   start keystone uwsgi --plugin python3 --master --die-on-term --lazy-apps \
   --processes 2 --threads 1 --add-header 'Connection: close' \
     --http-socket "127.0.0.1:$KS_PORT" --wsgi-file "$(command -v keystone-wsgi-public)" --buffer-size 65535
-  until_http keystone "$KS_URL" 60
+  until_http keystone "$KS_URL" 180
 }
 # restart_heat [SIGNAL]: the engine ends in the middle of what it does (KILL), and another one begins.
 restart_heat() {
@@ -52,6 +53,6 @@ restart_heat() {
   kill -s "${1:-KILL}" -- "-$pid"
   while alive "$pid"; do sleep 0.1; done
   (cd "$CN_HEAT" && start heat heat-all --config-file "$CN_HEAT/heat.conf")
-  until_http heat "http://127.0.0.1:$HEAT_PORT/" 60
+  until_http heat "http://127.0.0.1:$HEAT_PORT/" 180
 }
 [ "${BASH_SOURCE[0]}" != "$0" ] || "$@"
