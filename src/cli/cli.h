@@ -101,6 +101,7 @@ struct cn_command {
 	bool events;      /* -f json prints JSON Lines that end with a result */
 	bool locks;       /* its result tells of locks, not of drains */
 	bool late;        /* connects by itself, once it needs to; JSON Lines without a result */
+	bool undoes;      /* must not fail for what it can do without */
 	bool guard;       /* may hold recovery: needs the child that lets go of it */
 	const char *help; /* one line */
 	const char *text; /* paragraphs of --help */

@@ -76,6 +76,7 @@ const struct cn_command cn_commands[] = {
 		.groups = CN_OPT_LOCK | CN_OPT_KUBE,
 		.nodes = true,
 		.events = true,
+		.undoes = true,
 		.help = "stop a drain and put everything back",
 		.text = "Stops a drain, running or not, and restores the exact weights, in and out states, flags and settings "
 			"that it found. "

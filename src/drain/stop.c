@@ -141,15 +141,15 @@ static const struct cn_stop_driver *const by_option[] = {
 };
 static const struct cn_stop_driver *const automatic[] = {&cn_stop_kube, &cn_stop_systemd, &by_mon};
 
-/* 1: it is the driver now. */
+/* 1: it is the driver now; 0 and 2 as look() says. */
 static int try_driver(struct cn_run *run, const struct cn_stop_driver *d, const struct cn_stop_view *v, char **why, char **hint,
 		      struct cn_error *err)
 {
 	_cleanup_(cn_strv_release) struct cn_strv does = {};
 	int r = d->look(run, v, &does, why, hint, err);
 
-	if (r <= 0)
-		return r < 0 ? cn_error_wrap(err, "cannot tell whether --stop-with %s would do", d->name) : 0;
+	if (r != 1)
+		return r < 0 ? cn_error_wrap(err, "cannot tell whether --stop-with %s would do", d->name) : r;
 	run->stop.driver = d;
 	cn_strv_release(&run->stop.does);
 	run->stop.does = does;
@@ -195,12 +195,18 @@ int cn_stop_choose(struct cn_run *run, const struct cn_osdmap *m, const struct c
 		_cleanup_free_ char *w = NULL, *h = NULL;
 
 		r = try_driver(run, automatic[i], &v, &w, &h, err);
+		if (r == 2) { /* whoever runs them will start them again */
+			cn_run_warning(run, "--stop-with %s would be right, but cannot be: %s%s%s", automatic[i]->name, w,
+				       h ? "; " : "", h ? h : "");
+			r = 0;
+		}
 	}
 	if (with != CN_STOP_AUTO)
 		r = try_driver(run, by_option[with], &v, &why, &hint, err);
-	if (r != 0)
+	if (r == 1 || r < 0)
 		return MIN(r, 0);
-	cn_error_set(err, CN_REFUSED, EPERM, "--stop-with %s cannot be: %s", by_option[with]->name, why ? why : "not here");
+	cn_error_set(err, run->n && cn_run_phase(run) >= CN_PHASE_HOLD ? CN_FAILED : CN_REFUSED, EPERM,
+		     "--stop-with %s cannot be: %s", by_option[with]->name, why ? why : "not here");
 	cn_error_hint(err, "%s", hint ? hint : "leave --stop-with out, or let the monitors do it: --stop-with mon");
 	return -EPERM;
 }
@@ -285,7 +291,7 @@ int cn_stop_look_again(struct cn_run *run, char **ret_what, struct cn_error *err
 
 int cn_stop_audit(struct cn_run *run, struct cn_strv *ret, struct cn_error *err)
 {
-	const struct cn_stop_driver *d = run->stop.driver;
+	const struct cn_stop_driver *d = run->stop.driver ? run->stop.driver : of_journal(run);
 
 	return d && d->audit ? d->audit(run, ret, err) : 0;
 }
@@ -398,6 +404,11 @@ int cn_stop_finish(struct cn_run *run, struct cn_error *err)
 			if (left)
 				cn_run_warning(run, "%s", left);
 		}
+	}
+	if (r == 0 && foreign.n && !run->ctx->kube) { /* nobody may think that all is done */
+		cn_error_set(err, CN_PARTIAL, ENOTCONN, "removed, but not put back: %s", foreign.v[0]);
+		cn_error_hint(err, "run the same command again where the Kubernetes API can be reached (--kubeconfig)");
+		return -ENOTCONN;
 	}
 	for (size_t i = 0; i < foreign.n; i++)
 		cn_run_warning(run, "not put back: %s", foreign.v[i]);

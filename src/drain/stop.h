@@ -18,8 +18,8 @@ struct cn_stop_view {
 
 struct cn_stop_driver {
 	const char *name;
-	/* Is it how these OSDs run, and may it stop them? 1: yes, and `does` gets a line of what it will do. 0: no, `why` (to be
-	 * freed) says it, `hint` (may stay NULL; to be freed) what to do. Reads only. NULL: always. */
+	/* Is it how these OSDs run, and may it stop them? 1: yes, and `does` gets a line of what it will do. 0: it is not. 2: it
+	 * is, but it may not. `why` (to be freed) says it, `hint` (may stay NULL; to be freed) what to do. Reads only. */
 	int (*look)(struct cn_run *run, const struct cn_stop_view *v, struct cn_strv *does, char **why, char **hint,
 		    struct cn_error *err);
 	/* Under the decision lock, which may be given back and taken again meanwhile. Returns 0 when the map shows none of the

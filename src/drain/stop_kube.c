@@ -91,7 +91,7 @@ static int stranger_in(const struct cn_stop_view *v, const struct cn_pods *pods,
 	for (size_t i = 0; i < v->m->n_osds; i++) {
 		const struct cn_osd *o = &v->m->osds[i];
 
-		if (o->up && !cn_ids_has(v->osds, o->id) && cn_inventory_pod_runs(v->m, v->crush, pods, p, o->id))
+		if (o->up && !cn_ids_has(v->osds, o->id) && cn_inventory_pod_may_run(v->m, v->crush, pods, p, o->id))
 			return o->id;
 	}
 	return -1;
@@ -143,7 +143,9 @@ static int look(struct cn_run *run, const struct cn_stop_view *v, struct cn_strv
 		if (!cn_strv_has(does, way.words))
 			cn_strv_add(does, way.words);
 	}
-	return !*why && mine.n > 0;
+	if (*why)
+		return mine.n ? 2 : 0;
+	return mine.n > 0;
 }
 
 /* --- one go ----------------------------------------------------------------------------------------------------------- */

@@ -13,7 +13,7 @@ static int failed(int r, struct cn_error *err)
 	if (err->code == CN_REFUSED || err->code == CN_INTERRUPTED)
 		return r;
 	cn_error_wrap(err, "cannot ask Kubernetes");
-	if (err->code == CN_TIMEOUT)
+	if (err->code == CN_TIMEOUT || err->code == CN_NOT_FOUND) /* no list of pods is not the same as no pods */
 		err->code = CN_FAILED;
 	if (err->hint) {
 		char *both = cn_asprintf("%s; %s", err->hint, hint);

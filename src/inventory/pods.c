@@ -383,10 +383,20 @@ int cn_pods_resolve(const struct cn_facts *f, const struct cn_pods *pods, const 
 	return r;
 }
 
-bool cn_inventory_pod_runs(const struct cn_osdmap *m, const struct cn_crush *crush, const struct cn_pods *pods,
-			   const struct cn_pod *pod, int osd)
+bool cn_inventory_pod_may_run(const struct cn_osdmap *m, const struct cn_crush *crush, const struct cn_pods *pods,
+			      const struct cn_pod *pod, int osd)
 {
 	struct cn_facts f = {.osdmap = m, .crush = crush};
 
 	return cn_pod_claims(&f, pods, pod, osd);
+}
+
+/* The API may be that of another cluster, whose pods have the same labels: where the OSD is up its address must fit. */
+bool cn_inventory_pod_runs(const struct cn_osdmap *m, const struct cn_crush *crush, const struct cn_pods *pods,
+			   const struct cn_pod *pod, int osd)
+{
+	const struct cn_osd *o = cn_osdmap_osd(m, osd);
+
+	return cn_inventory_pod_may_run(m, crush, pods, pod, osd) &&
+	       (!o->up || cn_pod_has_address(pod, o) || cn_ip_equal(&pod->host_ip, &o->address));
 }

@@ -14,6 +14,7 @@
 #define MOST_WAIT_MS 30000
 #define FIRST_WAIT_MS 100 /* after a reset; doubled each time */
 #define MOST_RESTARTS 3
+#define MOST_PAGES 1000
 
 /* A connection, and the credential it was made for: a plugin's may be a client certificate. */
 struct line {
@@ -342,6 +343,7 @@ static int read_page(const char *path, const struct cn_http_response *a, struct 
 static int walk(struct cn_kube *k, const char *path, const char *query, struct page *p, struct cn_error *err)
 {
 	_cleanup_free_ char *at = NULL;
+	unsigned pages = 0;
 
 	do {
 		_cleanup_(cn_http_response_release) struct cn_http_response a = {};
@@ -355,7 +357,7 @@ static int walk(struct cn_kube *k, const char *path, const char *query, struct p
 		r = request(k, &c, &a, NULL, err);
 		if (r == 0)
 			r = read_page(path, &a, p, &next, err);
-		if (r == 0 && at && next && strcmp(at, next) == 0)
+		if (r == 0 && next && ((at && strcmp(at, next) == 0) || ++pages == MOST_PAGES))
 			r = cn_error_set(err, CN_FAILED, EBADMSG, "the Kubernetes API: GET %s: the list has no end", path);
 		if (r < 0)
 			return r;

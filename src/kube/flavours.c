@@ -110,6 +110,22 @@ static int two_flavours(const struct lookup *a, const struct lookup *b, struct c
 	return -ENOTUNIQ;
 }
 
+/* Looked for everywhere, pods of two Ceph clusters look alike, and those on one node are told apart by nothing. */
+static int one_namespace(const struct lookup *l, struct cn_error *err)
+{
+	for (size_t i = 1; i < l->n; i++) {
+		const struct cn_pod *a = &l->v[0], *b = &l->v[i];
+
+		if (strcmp(a->ns, b->ns) == 0)
+			continue;
+		cn_error_set(err, CN_REFUSED, ENOTUNIQ, "Kubernetes has OSD pods in several namespaces: %s/%s and %s/%s", a->ns,
+			     a->name, b->ns, b->name);
+		cn_error_hint(err, "say which: --kube-namespace %s or --kube-namespace %s", a->ns, b->ns);
+		return -ENOTUNIQ;
+	}
+	return 0;
+}
+
 static int pod_cmp(const void *a, const void *b)
 {
 	const struct cn_pod *x = a, *y = b;
@@ -142,6 +158,8 @@ static int look_all(struct cn_kube *k, struct lookup *l, size_t n, struct cn_pod
 		else if (l[i].n)
 			found = &l[i];
 	}
+	if (r == 0 && found && !found->ns)
+		r = one_namespace(found, err);
 	if (r == 0 && found)
 		take(found, ret);
 	else if (r == 0 && forbidden) {

@@ -63,7 +63,7 @@ class Hands(ClusterCase):
         self.assert_clean_report(observer)
         self.assert_data()
 
-    def test_the_balancer_and_the_autoscaler(self):
+    def test_with_the_balancer_and_the_autoscaler(self):
         """Both switched on in the middle, and pg_num changed by hand: splits and merges while it moves."""
         c = self.cluster
         observer, loader, run = self.observer(), self.load(), self.start()

@@ -96,6 +96,32 @@ class Overlay(ClusterCase):
         self.assertIn('--kube-flavour ceph-docker', self.discover('10.99.0.10', code=4).stderr)
         self.assertEqual([o['id'] for o in self.discover('10.99.0.10', '--kube-flavour', 'ceph-docker')['osds']], [2, 3])
 
+    def test_pods_of_another_cluster(self):
+        """Two Ceph clusters on the same machines, and an API that is another cluster's altogether: their pods look alike."""
+        helm = {'application': 'ceph', 'component': 'osd'}
+        for ns in ('tenant-a', 'tenant-b'):
+            self.api.pod(ns, 'osd-x', node='worker-1', labels=helm, host_ip=NODES['worker-1'], pod_ips=['127.0.1.1'])
+        run = self.discover('10.99.0.1', '--kube-flavour', 'helm', code=4)
+        self.assertIn('several namespaces: tenant-a/osd-x and tenant-b/osd-x', run.stderr)
+        self.assertIn('--kube-namespace tenant-a', run.stderr)
+        for i in (0, 1):    # labels say osd.0 and osd.1, addresses that they are not ours
+            self.api.pod('rook-ceph', 'rook-ceph-osd-%d' % i, node='worker-%d' % i, host_ip='10.1.1.%d' % i, pod_ips=['10.2.2.%d' % i],
+                         labels={'app': 'rook-ceph-osd', 'ceph-osd-id': str(i)}, owner=('ReplicaSet', 'rook-ceph-osd-%d' % i))
+        rook = ('host:' + PODS[0], '--kube-flavour', 'rook')
+        self.assertEqual(self.call('plan', *rook, '-f', 'json').json['stop']['with'], 'mon')
+        self.assertIn('no pod is known that runs osd.0', self.call('plan', *rook, '--stop-with', 'kube', code=4).stderr)
+
+    def test_cancel_goes_without(self):
+        """A configuration that cannot be read keeps nobody from undoing."""
+        self.tool.start('drain', '10.99.0.1', '-y', '-f', 'json', '--keep', env=self.env, trap='wait:begin:KILL').wait()
+        broken = self.dir / 'broken'
+        broken.write_text('clusters: [')
+        self.env = {'KUBECONFIG': str(broken)}
+        self.call('discover', 'osd.0', code=2)
+        run = self.call('cancel', '10.99.0.1', '-f', 'json')
+        self.assertIn('going on without Kubernetes', run.stderr)
+        self.assertEqual(run.result['outcome'], 'cancelled')
+
     def test_an_api_that_does_not_answer(self):
         """Never passed over in silence, whatever the monitors know."""
         def fails(*words):
@@ -111,6 +137,9 @@ class Overlay(ClusterCase):
         self.api.denied.clear()
         self.api.on('GET', r'/pods', recorded('k8s-1.34.9', 'auth-403-noperm'), times=9)
         fails('forbidden')
+        self.api.rules.clear()
+        self.api.on('GET', r'/pods', recorded('k8s-1.34.9', 'path-404'), times=9)     # a load balancer's default answer: not "no pods"
+        fails()
         self.api.rules.clear()
         self.api.on('GET', r'/pods', Answer(hang=True), times=9)
         self.api.clear()

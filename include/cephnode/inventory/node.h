@@ -66,7 +66,10 @@ int cn_inventory_discover(struct cn_cluster *c, struct cn_kube *kube, const char
 int cn_inventory_kube_node(struct cn_kube *kube, const char *name, struct cn_ip **ret, size_t *ret_n, struct cn_error *err);
 void cn_inventory_release(struct cn_inventory *inv);
 
-/* Whether the pod runs this OSD, as far as maps, labels and addresses tell; false for pods that cannot run any. */
+/* Whether the pod runs this OSD by what is written on it; false for pods that cannot run any. */
+bool cn_inventory_pod_may_run(const struct cn_osdmap *m, const struct cn_crush *crush, const struct cn_pods *pods,
+			      const struct cn_pod *pod, int osd);
+/* The same, and an OSD that is up has an address of the pod or of its machine: enough to stop the pod for it. */
 bool cn_inventory_pod_runs(const struct cn_osdmap *m, const struct cn_crush *crush, const struct cn_pods *pods,
 			   const struct cn_pod *pod, int osd);
 

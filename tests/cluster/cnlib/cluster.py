@@ -320,6 +320,8 @@ class Cluster:
         for kind, prefix in (('pg_upmap_items', 'osd rm-pg-upmap-items'), ('pg_upmap', 'osd rm-pg-upmap')):
             for p in self.mon('osd dump')[kind]:
                 self.mon(prefix, pgid=p['pgid'])
+        wait_for('no pool splits or merges', lambda: all(
+            p['pg_num'] == p['pg_num_target'] and p['pg_placement_num'] == p['pg_placement_num_target'] for p in self.mon('osd dump')['pools']), 120)
         self.wait_clean()
 
     def add_rule(self, text):
