@@ -210,15 +210,19 @@ static bool is_ours(const struct go *g, const struct cn_pod *p)
 	return noted_pod(g->run, p, true) || pod_runs_one_of(&g->v, &g->pods, p);
 }
 
-static int note_pod(struct go *g, const struct cn_pod *p, struct cn_error *err)
+/* One of our OSDs that it runs, which tells whose journal it is noted in: pods have a label with it under Rook alone. */
+static int osd_of(const struct go *g, const struct cn_pod *p)
 {
-	int osd = -1;
+	for (size_t i = 0; i < g->osds.n; i++)
+		if (cn_inventory_pod_runs(&g->m, &g->crush, &g->pods, p, g->osds.v[i]))
+			return g->osds.v[i];
+	return -1;
+}
 
+static int note_pod(struct go *g, const struct cn_pod *p, int osd, struct cn_error *err)
+{
 	if (noted_pod(g->run, p, false))
 		return 0;
-	for (size_t i = 0; i < g->osds.n && osd < 0; i++)
-		if (cn_inventory_pod_runs(&g->m, &g->crush, &g->pods, p, g->osds.v[i]))
-			osd = g->osds.v[i];
 	cn_stop_note(g->run, osd,
 		     json_pack("{ss,so,so,so,so,so}", "what", "pod", "ns", cn_json_string(p->ns), "name", cn_json_string(p->name),
 			       "uid", cn_json_string(p->uid), "node", cn_json_string(p->node), "owner",
@@ -239,7 +243,7 @@ static int act(struct go *g, const struct cn_pod *p, bool up, char **ret_what, s
 	struct seen *seen = seen_of(g->run, p->uid);
 	_cleanup_(cn_way_release) struct cn_way way = {};
 	int64_t now = cn_clock_boot_ms(g->run->clock);
-	int r;
+	int r, osd = osd_of(g, p);
 
 	if (p->state == CN_POD_TERMINATING) {
 		if (!up && now - seen->first_ms >= ENDING_MS)
@@ -258,9 +262,9 @@ static int act(struct go *g, const struct cn_pod *p, bool up, char **ret_what, s
 		return cn_error_set(err, CN_FAILED, EPERM, "%s", way.missing);
 	if (way.kind == CN_WAY_EVICT && !up)
 		return 0; /* it has come back already, as it must: its OSD goes before it is up */
-	r = note_pod(g, p, err);
+	r = note_pod(g, p, osd, err);
 	if (r == 0)
-		r = cn_way_take(g->run, p, &way, err);
+		r = cn_way_take(g->run, osd, p, &way, err);
 	if (r == -EBUSY) {
 		tell_budget(g->run, p, err->message);
 		*ret_what = cn_asprintf("a PodDisruptionBudget does not let %s/%s go: %s", p->ns, p->name, err->message);

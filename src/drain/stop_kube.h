@@ -24,8 +24,8 @@ void cn_way_release(struct cn_way *w);
 /* Reads only. Errors as cn_kube_request(). */
 int cn_way_find(struct cn_run *run, const struct cn_stop_view *v, const struct cn_pods *pods, const struct cn_pod *p,
 		struct cn_way *ret, struct cn_error *err);
-/* -EBUSY: a disruption budget does not allow it now. CHANGES. */
-int cn_way_take(struct cn_run *run, const struct cn_pod *p, const struct cn_way *w, struct cn_error *err);
+/* osd: one that the pod runs, for the journal. -EBUSY: a disruption budget does not allow it now. CHANGES. */
+int cn_way_take(struct cn_run *run, int osd, const struct cn_pod *p, const struct cn_way *w, struct cn_error *err);
 
 /* Labels that say what a node is, and are nobody's to take away. Exposed for tests. */
 bool cn_label_is_fixed(const char *key);

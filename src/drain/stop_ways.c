@@ -310,7 +310,7 @@ static int note_once(struct cn_run *run, int osd, json_t *entry, struct cn_error
 	return cn_stop_save(run, err);
 }
 
-static int take_label(struct cn_run *run, const struct cn_pod *p, const struct cn_way *w, struct cn_error *err)
+static int take_label(struct cn_run *run, int osd, const struct cn_pod *p, const struct cn_way *w, struct cn_error *err)
 {
 	_cleanup_free_ char *path = cn_kube_node_path(p->node), *stays = NULL;
 	_cleanup_json_ json_t *node = NULL;
@@ -321,7 +321,7 @@ static int take_label(struct cn_run *run, const struct cn_pod *p, const struct c
 	stays = cn_asprintf(
 		"label %s=%s stays off node %s, else %s would run there again; to put it back: kubectl label node %s %s=%s",
 		w->name, w->value, p->node, p->owner_name, p->node, w->name, w->value);
-	r = note_once(run, p->osd,
+	r = note_once(run, osd,
 		      json_pack("{ss,so,so,so,so}", "what", "label", "name", cn_json_string(p->node), "key",
 				cn_json_string(w->name), "old", cn_json_string(cn_kube_label(node, w->name)), "stays",
 				cn_json_string(stays)),
@@ -353,19 +353,19 @@ static int take_replicas(struct cn_run *run, int osd, const char *what, const ch
 	return r < 0 ? r : cn_kube_scale_set(run->ctx->kube, ns, name, &now, 0, err);
 }
 
-static int hold_off(struct cn_run *run, const struct cn_pod *p, const struct cn_way *w, struct cn_error *err)
+static int hold_off(struct cn_run *run, int osd, const struct cn_pod *p, const struct cn_way *w, struct cn_error *err)
 {
 	_cleanup_json_ json_t *deployment = NULL;
 	_cleanup_free_ char *path = NULL;
 	int r;
 
 	if (!w->hold_by_label)
-		return take_replicas(run, p->osd, "operator", w->operator_ns, OPERATOR, err);
+		return take_replicas(run, osd, "operator", w->operator_ns, OPERATOR, err);
 	r = cn_kube_deployment(run->ctx->kube, p->ns, w->name, &deployment, err);
 	if (r < 0 || cn_kube_label(deployment, HOLD_LABEL))
 		return r;
 	path = cn_kube_deployment_path(deployment);
-	r = note_once(run, p->osd,
+	r = note_once(run, osd,
 		      json_pack("{ss,so,so,ss,sn}", "what", "hold", "ns", cn_json_string(p->ns), "name", cn_json_string(w->name),
 				"key", HOLD_LABEL, "old"),
 		      err);
@@ -384,17 +384,17 @@ static int take_pod(struct cn_run *run, const struct cn_pod *p, struct cn_error 
 	return cn_kube_delete_pod(run->ctx->kube, p->ns, p->name, p->uid, err);
 }
 
-int cn_way_take(struct cn_run *run, const struct cn_pod *p, const struct cn_way *w, struct cn_error *err)
+int cn_way_take(struct cn_run *run, int osd, const struct cn_pod *p, const struct cn_way *w, struct cn_error *err)
 {
 	int r = 0;
 
 	if (w->kind == CN_WAY_LABEL)
-		return take_label(run, p, w, err);
+		return take_label(run, osd, p, w, err);
 	if (w->kind == CN_WAY_EVICT)
 		return take_pod(run, p, err);
 	if (w->operator_ns)
-		r = hold_off(run, p, w, err);
-	return r < 0 ? r : take_replicas(run, p->osd, "scale", p->ns, w->name, err);
+		r = hold_off(run, osd, p, w, err);
+	return r < 0 ? r : take_replicas(run, osd, "scale", p->ns, w->name, err);
 }
 
 /* --- putting back ----------------------------------------------------------------------------------------------------- */
