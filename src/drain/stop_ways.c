@@ -293,7 +293,18 @@ static const char *str(const json_t *e, const char *key)
 	return cn_json_str(e, key, "");
 }
 
-/* What stands in the journal already is what was there before. */
+static const char *uid_of(const json_t *object)
+{
+	return str(cn_json_obj(object, "metadata"), "uid");
+}
+
+/* Notes of older releases have no uid. */
+static bool has_uid(const json_t *e, const char *uid)
+{
+	return !*str(e, "uid") || !*uid || strcmp(str(e, "uid"), uid) == 0;
+}
+
+/* What stands in the journal already is what was there before; an object that was made anew since has a note of its own. */
 static int note_once(struct cn_run *run, int osd, json_t *entry, struct cn_error *err)
 {
 	json_t *e;
@@ -302,7 +313,8 @@ static int note_once(struct cn_run *run, int osd, json_t *entry, struct cn_error
 	for (size_t i = 0; i < run->n; i++)
 		json_array_foreach (run->drains[i].journal.stopped, k, e)
 			if (strcmp(str(e, "what"), str(entry, "what")) == 0 && strcmp(str(e, "ns"), str(entry, "ns")) == 0 &&
-			    strcmp(str(e, "name"), str(entry, "name")) == 0 && strcmp(str(e, "key"), str(entry, "key")) == 0) {
+			    strcmp(str(e, "name"), str(entry, "name")) == 0 && strcmp(str(e, "key"), str(entry, "key")) == 0 &&
+			    has_uid(e, str(entry, "uid"))) {
 				json_decref(entry);
 				return cn_gate(run, true, err);
 			}
@@ -322,9 +334,9 @@ static int take_label(struct cn_run *run, int osd, const struct cn_pod *p, const
 		"label %s=%s stays off node %s, else %s would run there again; to put it back: kubectl label node %s %s=%s",
 		w->name, w->value, p->node, p->owner_name, p->node, w->name, w->value);
 	r = note_once(run, osd,
-		      json_pack("{ss,so,so,so,so}", "what", "label", "name", cn_json_string(p->node), "key",
-				cn_json_string(w->name), "old", cn_json_string(cn_kube_label(node, w->name)), "stays",
-				cn_json_string(stays)),
+		      json_pack("{ss,so,so,so,so,so}", "what", "label", "name", cn_json_string(p->node), "uid",
+				cn_json_string(uid_of(node)), "key", cn_json_string(w->name), "old",
+				cn_json_string(cn_kube_label(node, w->name)), "stays", cn_json_string(stays)),
 		      err);
 	return r < 0 ? r : cn_kube_label_set(run->ctx->kube, path, node, w->name, NULL, err);
 }
@@ -339,8 +351,8 @@ static int take_replicas(struct cn_run *run, int osd, const char *what, const ch
 
 	if (r < 0 || now.replicas == 0)
 		return r;
-	e = json_pack("{ss,so,so,sI}", "what", what, "ns", cn_json_string(ns), "name", cn_json_string(name), "old",
-		      (json_int_t)now.replicas);
+	e = json_pack("{ss,so,so,so,sI}", "what", what, "ns", cn_json_string(ns), "name", cn_json_string(name), "uid",
+		      cn_json_string(now.uid), "old", (json_int_t)now.replicas);
 	if (is_operator)
 		json_object_set_new(e, "for_the_time", json_true());
 	else {
@@ -366,8 +378,8 @@ static int hold_off(struct cn_run *run, int osd, const struct cn_pod *p, const s
 		return r;
 	path = cn_kube_deployment_path(deployment);
 	r = note_once(run, osd,
-		      json_pack("{ss,so,so,ss,sn}", "what", "hold", "ns", cn_json_string(p->ns), "name", cn_json_string(w->name),
-				"key", HOLD_LABEL, "old"),
+		      json_pack("{ss,so,so,so,ss,sn}", "what", "hold", "ns", cn_json_string(p->ns), "name",
+				cn_json_string(w->name), "uid", cn_json_string(uid_of(deployment)), "key", HOLD_LABEL, "old"),
 		      err);
 	return r < 0 ? r : cn_kube_label_set(run->ctx->kube, path, deployment, HOLD_LABEL, "true", err);
 }
@@ -404,6 +416,24 @@ static bool same(const char *a, const char *b)
 	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+/* Made anew since, or of another Kubernetes cluster than the one that the drain changed: not ours to change. */
+#define ANOTHER "what has that name now is not what the drain changed"
+
+/* Why it is not put back, and the way by hand. */
+static void by_hand(const json_t *e, const char *why, struct cn_strv *foreign)
+{
+	const char *what = str(e, "what"), *old = cn_json_str(e, "old", NULL);
+
+	if (strcmp(what, "label") == 0)
+		cn_strv_addf(foreign, "%s; run: kubectl label node %s %s=%s", why, str(e, "name"), str(e, "key"), old ? old : "");
+	else if (strcmp(what, "hold") == 0)
+		cn_strv_addf(foreign, "%s; run: kubectl -n %s label deployment %s %s-", why, str(e, "ns"), str(e, "name"),
+			     str(e, "key"));
+	else
+		cn_strv_addf(foreign, "%s; run: kubectl -n %s scale deployment %s --replicas=%" PRId64, why, str(e, "ns"),
+			     str(e, "name"), cn_json_int(e, "old", 1));
+}
+
 /* ours: what the label is since our change; it is put back only where it still is. */
 static int restore_label(struct cn_run *run, const json_t *e, const char *ours, struct cn_strv *foreign, struct cn_error *err)
 {
@@ -423,6 +453,10 @@ static int restore_label(struct cn_run *run, const json_t *e, const char *ours, 
 	}
 	if (r < 0)
 		return r;
+	if (!has_uid(e, uid_of(object))) {
+		by_hand(e, ANOTHER, foreign);
+		return 0;
+	}
 	now = cn_kube_label(object, key);
 	if (same(now, old))
 		return 0;
@@ -447,6 +481,10 @@ static int restore_replicas(struct cn_run *run, const json_t *e, struct cn_strv 
 		cn_strv_addf(foreign, "Deployment %s/%s is not there any more", ns, name);
 		return 0;
 	}
+	if (r == 0 && !has_uid(e, now.uid)) {
+		by_hand(e, ANOTHER, foreign);
+		return 0;
+	}
 	if (r < 0 || now.replicas == old)
 		return r;
 	if (now.replicas != 0) {
@@ -459,22 +497,6 @@ static int restore_replicas(struct cn_run *run, const json_t *e, struct cn_strv 
 	return cn_kube_scale_set(run->ctx->kube, ns, name, &now, old, err);
 }
 
-/* Kubernetes cannot be reached from here: the way by hand. */
-static void by_hand(const json_t *e, struct cn_strv *foreign)
-{
-	const char *what = str(e, "what"), *old = cn_json_str(e, "old", NULL);
-
-	if (strcmp(what, "label") == 0)
-		cn_strv_addf(foreign, "no Kubernetes API here; run: kubectl label node %s %s=%s", str(e, "name"), str(e, "key"),
-			     old ? old : "");
-	else if (strcmp(what, "hold") == 0)
-		cn_strv_addf(foreign, "no Kubernetes API here; run: kubectl -n %s label deployment %s %s-", str(e, "ns"),
-			     str(e, "name"), str(e, "key"));
-	else
-		cn_strv_addf(foreign, "no Kubernetes API here; run: kubectl -n %s scale deployment %s --replicas=%" PRId64,
-			     str(e, "ns"), str(e, "name"), cn_json_int(e, "old", 1));
-}
-
 int cn_stop_kube_restore(struct cn_run *run, const json_t *entry, struct cn_strv *ret_foreign, struct cn_error *err)
 {
 	const char *what = str(entry, "what");
@@ -484,7 +506,7 @@ int cn_stop_kube_restore(struct cn_run *run, const json_t *entry, struct cn_strv
 	    strcmp(what, "operator") != 0)
 		return 0;
 	if (!run->ctx->kube) {
-		by_hand(entry, ret_foreign);
+		by_hand(entry, "no Kubernetes API here", ret_foreign);
 		return 0;
 	}
 	for (int i = 0; i < TRIES && r == -EEXIST; i++) {
