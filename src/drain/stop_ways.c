@@ -106,6 +106,14 @@ static int find_evict(struct finder *f, struct cn_error *err)
 
 /* --- a Deployment --- */
 
+/* Any other value is no word to Rook's operator that we know of. */
+static bool is_held(const json_t *deployment)
+{
+	const char *word = cn_kube_label(deployment, HOLD_LABEL);
+
+	return word && strcmp(word, "true") == 0;
+}
+
 static int find_operator(struct finder *f, struct cn_error *err)
 {
 	static const struct cn_kube_right label = {"patch", "apps", "deployments", NULL},
@@ -116,7 +124,7 @@ static int find_operator(struct finder *f, struct cn_error *err)
 	bool allowed = false;
 	int r = cn_kube_deployment(f->k, f->p->ns, f->way->name, &deployment, NULL);
 
-	if (r == 0 && cn_kube_label(deployment, HOLD_LABEL))
+	if (r == 0 && is_held(deployment))
 		return 0; /* somebody holds it off already */
 	if (r == 0 &&
 	    cn_rook_heeds_label(cn_kube_label(deployment, "rook-version") ? cn_kube_label(deployment, "rook-version") : "")) {
@@ -375,12 +383,13 @@ static int hold_off(struct cn_run *run, int osd, const struct cn_pod *p, const s
 	if (!w->hold_by_label)
 		return take_replicas(run, osd, "operator", w->operator_ns, OPERATOR, err);
 	r = cn_kube_deployment(run->ctx->kube, p->ns, w->name, &deployment, err);
-	if (r < 0 || cn_kube_label(deployment, HOLD_LABEL))
+	if (r < 0 || is_held(deployment))
 		return r;
 	path = cn_kube_deployment_path(deployment);
 	r = note_once(run, osd,
-		      json_pack("{ss,so,so,so,ss,sn}", "what", "hold", "ns", cn_json_string(p->ns), "name",
-				cn_json_string(w->name), "uid", cn_json_string(uid_of(deployment)), "key", HOLD_LABEL, "old"),
+		      json_pack("{ss,so,so,so,ss,so}", "what", "hold", "ns", cn_json_string(p->ns), "name",
+				cn_json_string(w->name), "uid", cn_json_string(uid_of(deployment)), "key", HOLD_LABEL, "old",
+				cn_json_string(cn_kube_label(deployment, HOLD_LABEL))),
 		      err);
 	return r < 0 ? r : cn_kube_label_set(run->ctx->kube, path, deployment, HOLD_LABEL, "true", err);
 }
@@ -428,8 +437,8 @@ static void by_hand(const json_t *e, const char *why, struct cn_strv *foreign)
 	if (strcmp(what, "label") == 0)
 		cn_strv_addf(foreign, "%s; run: kubectl label node %s %s=%s", why, str(e, "name"), str(e, "key"), old ? old : "");
 	else if (strcmp(what, "hold") == 0)
-		cn_strv_addf(foreign, "%s; run: kubectl -n %s label deployment %s %s-", why, str(e, "ns"), str(e, "name"),
-			     str(e, "key"));
+		cn_strv_addf(foreign, "%s; run: kubectl -n %s label --overwrite deployment %s %s%s%s", why, str(e, "ns"),
+			     str(e, "name"), str(e, "key"), old ? "=" : "-", old ? old : "");
 	else
 		cn_strv_addf(foreign, "%s; run: kubectl -n %s scale deployment %s --replicas=%" PRId64, why, str(e, "ns"),
 			     str(e, "name"), cn_json_int(e, "old", 1));
