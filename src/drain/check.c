@@ -198,6 +198,8 @@ static const struct wanted wanted[] = {
 	{{"patch", "apps", "deployments", NULL}, false, "Rook's operator is scaled to 0 for the time of a removal", "ReplicaSet"},
 	{{"get", "", "nodes", NULL}, true, "pods of a DaemonSet are evicted, and come back", "DaemonSet"},
 	{{"patch", "", "nodes", NULL}, true, "pods of a DaemonSet are evicted, and come back", "DaemonSet"},
+	/* also of other namespaces: who else needs the node's label */
+	{{"list", "", "pods", NULL}, true, "pods of a DaemonSet are evicted, and come back", "DaemonSet"},
 };
 
 static bool is_wanted(const struct wanted *w, const struct cn_pods *pods)
@@ -235,7 +237,8 @@ static char *role_text(const struct cn_strv *spaces)
 {
 	static const char *const cluster =
 		"apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: cephnode}\nrules:\n"
-		"- {apiGroups: [\"\"], resources: [nodes], verbs: [get, patch]}\n";
+		"- {apiGroups: [\"\"], resources: [nodes], verbs: [get, patch]}\n"
+		"- {apiGroups: [\"\"], resources: [pods], verbs: [list]}\n";
 	char *text = cn_strdup(cluster);
 
 	for (size_t i = 0; i < spaces->n; i++) {

@@ -236,7 +236,7 @@ static bool is_shared(const struct finder *f, const json_t *on_node, const char 
 	return false;
 }
 
-/* 0 with way->words: found. Without the rights on nodes it is another way. */
+/* 0 with way->words: found. Without the rights on nodes, or to see who else needs the label, it is another way. */
 static int find_label(struct finder *f, struct cn_error *err)
 {
 	static const struct cn_kube_right patch = {"patch", "", "nodes", NULL};
@@ -252,7 +252,7 @@ static int find_label(struct finder *f, struct cn_error *err)
 	if (r == 0 && allowed)
 		r = cn_kube_node(f->k, p->node, &node, err);
 	if (r == 0 && allowed)
-		r = cn_kube_pods_on(f->k, p->ns, p->node, &on_node, err);
+		r = cn_kube_pods_on(f->k, p->node, &on_node, err);
 	if (r == -EPERM || r == -ENOENT) {
 		cn_error_release(err);
 		return 0;

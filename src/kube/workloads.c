@@ -85,21 +85,12 @@ static void start_over(void *arg)
 	json_array_clear(arg);
 }
 
-int cn_kube_pods_on(struct cn_kube *k, const char *ns, const char *node, json_t **ret, struct cn_error *err)
+int cn_kube_pods_on(struct cn_kube *k, const char *node, json_t **ret, struct cn_error *err)
 {
-	_cleanup_free_ char *n = cn_kube_escape(node), *space = cn_kube_escape(ns), *local = NULL, *query = NULL;
+	_cleanup_free_ char *n = cn_kube_escape(node), *query = cn_asprintf("fieldSelector=spec.nodeName%%3D%s", n);
 	_cleanup_json_ json_t *pods = json_array();
-	_cleanup_error_ struct cn_error e = {};
-	int r;
+	int r = cn_kube_list(k, "/api/v1/pods", query, append, start_over, pods, err);
 
-	query = cn_asprintf("fieldSelector=spec.nodeName%%3D%s", n);
-	local = cn_asprintf("/api/v1/namespaces/%s/pods", space);
-	r = cn_kube_list(k, "/api/v1/pods", query, append, start_over, pods, &e);
-	if (r == -EPERM) {
-		json_array_clear(pods);
-		r = cn_kube_list(k, local, query, append, start_over, pods, err);
-	} else if (r < 0)
-		cn_error_move(err, &e);
 	if (r == 0)
 		*ret = json_incref(pods);
 	return r;

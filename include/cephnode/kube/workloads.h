@@ -10,9 +10,8 @@
 int cn_kube_pod(struct cn_kube *k, const char *ns, const char *name, json_t **ret, struct cn_error *err);
 int cn_kube_node(struct cn_kube *k, const char *name, json_t **ret, struct cn_error *err);
 int cn_kube_deployment(struct cn_kube *k, const char *ns, const char *name, json_t **ret, struct cn_error *err);
-/* Pods that are bound to the node, of all namespaces where these may be read, else (-EPERM) of ns alone. New reference: an array.
- */
-int cn_kube_pods_on(struct cn_kube *k, const char *ns, const char *node, json_t **ret, struct cn_error *err);
+/* Pods that are bound to the node, of all namespaces: -EPERM where only some may be read. New reference: an array. */
+int cn_kube_pods_on(struct cn_kube *k, const char *node, json_t **ret, struct cn_error *err);
 
 /* A label of an object (as read from the functions above); NULL: it has none. Borrowed. */
 const char *cn_kube_label(const json_t *object, const char *key);
