@@ -2,6 +2,7 @@
 #include "cephnode/heat/check.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -110,30 +111,47 @@ static bool has_hook(const json_t *o)
 	return json_is_string(hooks) && strcmp(json_string_value(hooks), "pre-delete") == 0;
 }
 
-void cn_check_environment(const json_t *environment, struct cn_findings *ret)
+/* As Heat does: each level of the registry is a pattern for names. name NULL: any, also those that come later. */
+static bool matches(const char *pattern, const char *name)
 {
-	const json_t *groups = cn_json_obj(cn_json_obj(environment, "resource_registry"), "resources");
-	const char *group, *member;
-	bool on_gate = false, on_member = false, on_group = false;
-	json_t *g, *m;
+	if (!name)
+		return strchr(pattern, '*') && strspn(pattern, "*") == strlen(pattern);
+	return fnmatch(pattern, name, FNM_NOESCAPE) == 0;
+}
 
-	json_object_foreach ((json_t *)groups, group, g) {
-		on_group |= has_hook(g);
-		json_object_foreach (g, member, m) {
-			on_member |= has_hook(m);
-			on_gate |= has_hook(cn_json_obj(m, CN_GATE)) || has_hook(cn_json_obj(m, "*"));
-		}
-	}
-	if (on_gate)
-		found(ret, CN_FINDING_OK, NULL, "the environment has the hook on the gate");
+static bool hook_at(const json_t *at, const char *const *path, size_t n)
+{
+	const char *pattern;
+	json_t *o;
+
+	if (n == 0)
+		return has_hook(at);
+	json_object_foreach ((json_t *)at, pattern, o)
+		if (matches(pattern, path[0]) && hook_at(o, path + 1, n - 1))
+			return true;
+	return false;
+}
+
+void cn_check_environment(const json_t *environment, const char *group, const char *member, struct cn_findings *ret)
+{
+	const json_t *registry = cn_json_obj(cn_json_obj(environment, "resource_registry"), "resources");
+	const char *const all[] = {group, member, CN_GATE}, *const *path = group ? all : all + 1;
+	size_t n = group ? 3 : 2;
+	bool on_member = hook_at(registry, path, n - 1), on_group = group && hook_at(registry, path, 1);
+	_cleanup_free_ char *whose = group && member ? cn_asprintf("member '%s' of '%s'", member, group)
+				     : group         ? cn_asprintf("each member of '%s'", group)
+						     : cn_strdup(member ? member : "each member");
+
+	if (hook_at(registry, path, n))
+		found(ret, CN_FINDING_OK, NULL, "the environment has the hook on the gate of %s", whose);
 	else if (on_member || on_group)
 		found(ret, CN_FINDING_PROBLEM,
 		      "move it one level down: resources: {storage: {\"*\": {" CN_GATE ": {hooks: pre-delete}}}}",
 		      "the hook is on the %s, where it never fires: a scale-down deletes the server at once",
 		      on_member ? "members themselves" : "group");
 	else
-		found(ret, CN_FINDING_PROBLEM, "update the stack with docs/heat/gate-env.yaml",
-		      "the environment has no pre-delete hook: a scale-down deletes the server at once");
+		found(ret, CN_FINDING_PROBLEM, "update the stack with docs/heat/gate-env.yaml, and the group's name in it",
+		      "the environment has no pre-delete hook on the gate of %s: a scale-down deletes the server at once", whose);
 }
 
 /* --- a member's template --- */
@@ -165,19 +183,80 @@ static void check_deployment(const json_t *r, const char *name, const char *memb
 		      name, transport);
 }
 
-void cn_check_template(const json_t *template, const char *member, struct cn_findings *ret)
+enum whose { OURS, FOREIGN, UNKNOWN };
+
+/* By the group of its configuration; that may stand elsewhere than in this template. */
+static enum whose whose_deployment(const json_t *resources, const json_t *r)
 {
-	const json_t *resources = cn_json_obj(template, "resources"), *gate = cn_json_obj(resources, CN_GATE);
-	const json_t *depends = json_object_get(gate, "depends_on");
+	const char *name = cn_json_str(cn_json_obj(cn_json_obj(r, "properties"), "config"), "get_resource", NULL);
+	const json_t *config = name ? cn_json_obj(resources, name) : NULL, *group;
+
+	if (!config)
+		return UNKNOWN;
+	group = json_object_get(cn_json_obj(config, "properties"), "group");
+	if (group && !json_is_string(group))
+		return UNKNOWN;
+	return group && strcmp(json_string_value(group), "cephnode") == 0 ? OURS : FOREIGN;
+}
+
+/* The deployments of the member; beside a gate only those that are certainly meant to drain count. */
+static void check_deployments(const json_t *resources, bool gate, const char *member, struct cn_findings *ret)
+{
+	bool drained = gate, any = false;
 	const char *name;
 	json_t *r;
 
 	json_object_foreach ((json_t *)resources, name, r) {
+		enum whose whose;
+		bool at_delete;
+
+		if (strcmp(cn_json_str(r, "type", ""), "OS::Heat::SoftwareDeployment") != 0)
+			continue;
+		any = true;
+		whose = whose_deployment(resources, r);
+		at_delete = names(json_object_get(cn_json_obj(r, "properties"), "actions"), "DELETE");
+		if (whose == OURS || (whose == UNKNOWN && at_delete && !gate)) {
+			check_deployment(r, name, member, ret);
+			drained = true;
+		}
+	}
+	if (!drained)
+		found(ret, CN_FINDING_PROBLEM, "update the stack with docs/heat/gate-node.yaml",
+		      any ? "%s: no gate, and no deployment of the group cephnode that runs at DELETE: a scale-down deletes its "
+			    "server at once"
+			  : "%s: no gate and no deployment: a scale-down deletes its server at once",
+		      member);
+}
+
+/* Heat deletes first what depends on others: the gate's value is what makes the server wait for it. */
+static void check_gate(const json_t *resources, const json_t *gate, const char *member, struct cn_findings *ret)
+{
+	const char *server = cn_json_str(cn_json_obj(cn_json_obj(gate, "properties"), "value"), "get_resource", NULL);
+	const json_t *of = server ? cn_json_obj(resources, server) : NULL;
+
+	if (of && strcmp(cn_json_str(of, "type", ""), "OS::Nova::Server") == 0)
+		return;
+	found(ret, CN_FINDING_PROBLEM, "say " CN_GATE ": {type: OS::Heat::Value, properties: {value: {get_resource: server}}}",
+	      "%s: the value of '" CN_GATE
+	      "' is not the server of its template: the server is deleted at the same time as the gate",
+	      member);
+}
+
+void cn_check_template(const json_t *template, const char *member, struct cn_findings *ret)
+{
+	const json_t *resources = cn_json_obj(template, "resources"), *drain = cn_json_obj(resources, CN_GATE);
+	const json_t *depends = json_object_get(drain, "depends_on");
+	bool gate = strcmp(cn_json_str(drain, "type", ""), "OS::Heat::Value") == 0;
+	const char *name;
+	json_t *r;
+
+	if (gate)
+		check_gate(resources, drain, member, ret);
+	check_deployments(resources, gate, member, ret);
+	json_object_foreach ((json_t *)resources, name, r) {
 		const char *type = cn_json_str(r, "type", "");
 
-		if (strcmp(type, "OS::Heat::SoftwareDeployment") == 0)
-			check_deployment(r, name, member, ret);
-		if ((strcmp(type, "OS::Cinder::VolumeAttachment") != 0 && strcmp(type, "OS::Neutron::Port") != 0) || !gate ||
+		if ((strcmp(type, "OS::Cinder::VolumeAttachment") != 0 && strcmp(type, "OS::Neutron::Port") != 0) || !drain ||
 		    names(depends, name))
 			continue;
 		found(ret, strcmp(type, "OS::Neutron::Port") == 0 ? CN_FINDING_WARNING : CN_FINDING_PROBLEM,
@@ -227,7 +306,7 @@ static void check_stack_itself(const json_t *stack, struct cn_findings *ret)
 		found(ret, CN_FINDING_WARNING, "see docs/heat/gate.yaml", "the stack has no output scale_storage_dn_url");
 }
 
-static void check_members(struct cn_os *os, const struct cn_members *members, struct cn_findings *ret, bool *ret_any_gate)
+static void check_members(struct cn_os *os, const struct cn_members *members, struct cn_findings *ret)
 {
 	bool templates = true;
 
@@ -235,10 +314,6 @@ static void check_members(struct cn_os *os, const struct cn_members *members, st
 		const struct cn_member *m = &members->v[i];
 		_cleanup_json_ json_t *template = NULL;
 
-		*ret_any_gate |= m->gate;
-		if (!m->gate && !m->deployment)
-			found(ret, CN_FINDING_PROBLEM, "update the stack with docs/heat/gate-node.yaml",
-			      "%s: no gate and no deployment: a scale-down deletes its server at once", m->name);
 		if (strstr(m->status, "FAILED") || strstr(m->status, "IN_PROGRESS"))
 			found(ret, CN_FINDING_WARNING,
 			      strstr(m->status, "FAILED") ? "set the group's size to what it shall be, do not call the URL: it "
@@ -249,6 +324,9 @@ static void check_members(struct cn_os *os, const struct cn_members *members, st
 			cn_check_template(template, m->name, ret);
 		else
 			templates = false;
+		if (!template && !m->gate && !m->deployment)
+			found(ret, CN_FINDING_PROBLEM, "update the stack with docs/heat/gate-node.yaml",
+			      "%s: no gate and no deployment: a scale-down deletes its server at once", m->name);
 	}
 	if (members->n == 0)
 		found(ret, CN_FINDING_PROBLEM, NULL, "the stack has no members with servers within two levels");
@@ -257,12 +335,39 @@ static void check_members(struct cn_os *os, const struct cn_members *members, st
 		      "the credential may not read templates: the order of deletion was not looked at");
 }
 
+static bool same_group(const struct cn_member *a, const struct cn_member *b)
+{
+	return a->gate && b->gate && a->group && b->group && strcmp(a->group, b->group) == 0;
+}
+
+/* The gates' hooks, once for each group. */
+static void check_hooks(struct cn_os *os, const struct cn_stack_ref *ref, const struct cn_members *members,
+			struct cn_findings *ret)
+{
+	_cleanup_json_ json_t *environment = NULL;
+
+	for (size_t i = 0; i < members->n; i++) {
+		const struct cn_member *m = &members->v[i];
+		bool done = !m->gate;
+
+		for (size_t k = 0; k < i && !done; k++)
+			done = same_group(m, &members->v[k]);
+		if (done)
+			continue;
+		if (!environment && !get(os, ref, "environment", &environment)) {
+			found(ret, CN_FINDING_WARNING, "run this once as the stack's owner",
+			      "the credential may not read the environment: whether the gates have their hook was not looked at");
+			return;
+		}
+		cn_check_environment(environment, m->group, m->group ? NULL : m->name, ret);
+	}
+}
+
 int cn_heat_check_stack(struct cn_os *os, const char *name, struct cn_members *ret_members, struct cn_findings *ret,
 			struct cn_error *err)
 {
 	_cleanup_(cn_stack_ref_release) struct cn_stack_ref ref = {};
-	_cleanup_json_ json_t *stack = NULL, *environment = NULL;
-	bool gates = false;
+	_cleanup_json_ json_t *stack = NULL;
 	int r = cn_stack_find(os, name, &ref, err);
 
 	if (r == 0)
@@ -273,14 +378,8 @@ int cn_heat_check_stack(struct cn_os *os, const char *name, struct cn_members *r
 		return r;
 	cn_check_credential(cn_os_token_info(os), ret);
 	check_stack_itself(stack, ret);
-	check_members(os, ret_members, ret, &gates);
-	if (!gates)
-		return 0;
-	if (get(os, &ref, "environment", &environment))
-		cn_check_environment(environment, ret);
-	else
-		found(ret, CN_FINDING_WARNING, "run this once as the stack's owner",
-		      "the credential may not read the environment: whether the gates have their hook was not looked at");
+	check_members(os, ret_members, ret);
+	check_hooks(os, &ref, ret_members, ret);
 	return 0;
 }
 

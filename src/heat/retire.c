@@ -144,20 +144,27 @@ static int get(struct cn_os *os, const struct cn_stack_ref *s, const char *what,
 	return r;
 }
 
-static int check_hook(struct cn_os *os, const struct cn_retire *r, struct cn_error *err)
+/* What `heat check` would call a problem of this member: its server would go before its data. */
+static int check_safe(struct cn_os *os, const struct cn_retire *r, struct cn_error *err)
 {
 	_cleanup_(cn_findings_release) struct cn_findings l = {};
-	_cleanup_json_ json_t *environment = NULL;
-	int e = get(os, &r->stack, "environment", &environment, err);
+	_cleanup_json_ json_t *environment = NULL, *template = NULL;
+	int e = get(os, &r->member.stack, "template", &template, err);
 
+	if (e == 0 && r->member.gate)
+		e = get(os, &r->stack, "environment", &environment, err);
 	if (e < 0)
-		return cn_error_wrap(err, "whether the gate has its hook cannot be read");
-	cn_check_environment(environment, &l);
-	if (l.n && l.v[0].level == CN_FINDING_PROBLEM) {
-		cn_error_set(err, CN_REFUSED, EPERM, "%s", l.v[0].text);
-		cn_error_hint(err, "%s", l.v[0].mend);
-		return -EPERM;
-	}
+		return cn_error_wrap(err, "whether the deletion of node %s would wait for its drain cannot be read",
+				     r->member.name);
+	cn_check_template(template, r->member.name, &l);
+	if (r->member.gate)
+		cn_check_environment(environment, r->member.group, r->member.name, &l);
+	for (size_t i = 0; i < l.n; i++)
+		if (l.v[i].level == CN_FINDING_PROBLEM) {
+			cn_error_set(err, CN_REFUSED, EPERM, "%s", l.v[i].text);
+			cn_error_hint(err, "%s", l.v[i].mend ? l.v[i].mend : "see: cephnode heat check");
+			return -EPERM;
+		}
 	return 0;
 }
 
@@ -235,8 +242,8 @@ int cn_retire_plan(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube,
 		members.v[which] = (struct cn_member){};
 		e = find_parameter(os, &r, err);
 	}
-	if (e == 0 && r.member.gate)
-		e = check_hook(os, &r, err);
+	if (e == 0)
+		e = check_safe(os, &r, err);
 	if (e < 0)
 		cn_retire_release(&r);
 	else

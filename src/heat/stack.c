@@ -100,6 +100,8 @@ int cn_stack_show(struct cn_os *os, const struct cn_stack_ref *s, json_t **ret, 
 static void member_release(struct cn_member *m)
 {
 	cn_stack_ref_release(&m->stack);
+	cn_stack_ref_release(&m->in);
+	free(m->group);
 	free(m->name);
 	free(m->status);
 	free(m->reason);
@@ -143,6 +145,13 @@ static const json_t *owner_of(const json_t *resources, const char *stack_id)
 	return NULL;
 }
 
+static char *name_of(const json_t *resource)
+{
+	const char *name = cn_json_str(resource, "resource_name", NULL);
+
+	return name ? cn_strdup(name) : NULL;
+}
+
 /* The member whose stack this is, made if it is new; takes over the stack's name. NULL for the stack that was asked for, which
  * nothing owns. */
 static struct cn_member *member_of(struct cn_members *l, const json_t *resources, struct cn_stack_ref *stack)
@@ -164,6 +173,8 @@ static struct cn_member *member_of(struct cn_members *l, const json_t *resources
 		.reason = cn_strdup(cn_json_str(owner, "resource_status_reason", "")),
 	};
 	*stack = (struct cn_stack_ref){};
+	if (stack_of(owner, &m->in))
+		m->group = name_of(owner_of(resources, m->in.id));
 	return m;
 }
 

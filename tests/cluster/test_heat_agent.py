@@ -124,9 +124,15 @@ class HeatAgent(ClusterCase):
         run = self.assert_code(self.retire(self.cluster.address(2)).wait(120), 0)
         self.assertEqual((run.json['server'], run.json['size'], self.cloud.opened), (m.server, 4, ['m2']))
         self.assert_gone(2)
-        self.cloud.hooks = {}
+        hook = {'drain': {'hooks': 'pre-delete'}}
+        for self.cloud.hooks in ({}, {'compute': {'*': hook}}, {'storage': {'m1': hook}}):      # of another group, of another member
+            run = self.assert_code(self.retire('node4').wait(30), 4)
+            self.assertIn('no pre-delete hook', run.stderr)
+        m4 = self.cloud.members['m4']
+        m4.gate, m4.deployment = False, True
+        m4.template['setup'] = {'type': 'OS::Heat::SoftwareDeployment', 'properties': {'actions': ['CREATE']}}
         run = self.assert_code(self.retire('node4').wait(30), 4)
-        self.assertIn('no pre-delete hook', run.stderr)
+        self.assertIn('no deployment of the group cephnode', run.stderr)
         self.assert_code(self.retire('127.0.9.9').wait(30), 3)
         self.assertEqual(len(self.cloud.members), 4)
         agent.send(signal.SIGTERM)

@@ -41,7 +41,7 @@ static void read_findings(const json_t *answer)
 {
 	struct cn_findings findings = {};
 
-	cn_check_environment(answer, &findings);
+	cn_check_environment(answer, "storage", NULL, &findings);
 	cn_check_template(answer, "member", &findings);
 	cn_check_credential(answer, &findings);
 	for (size_t i = 0; i < findings.n; i++)

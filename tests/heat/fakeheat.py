@@ -50,7 +50,9 @@ class Member:
         self.name, self.stack, self.id, self.server = name, "storage-" + name, str(uuid.uuid4()), str(uuid.uuid4())
         self.addresses, self.status, self.reason, self.created = addresses, "CREATE_COMPLETE", "state changed", time.time() - 3600
         self.events = [("CREATE_COMPLETE", "state changed", self.created)]     # of its gate; the newest is the last
-        self.gate, self.value = True, self.server
+        self.gate, self.value, self.deployment = True, self.server, False
+        self.template = {"server": {"type": "OS::Nova::Server"},
+                         "drain": {"type": "OS::Heat::Value", "properties": {"value": {"get_resource": "server"}}}}
 
 
 class Cloud:
@@ -183,6 +185,8 @@ class Cloud:
             out.append(self.resource("OS::Nova::Server", "server", m.server, (m.stack, m.id), parent_resource=m.name))
             if m.gate:
                 out.append(self.resource("OS::Heat::Value", "drain", m.stack + "-drain-x", (m.stack, m.id), parent_resource=m.name))
+            if m.deployment:
+                out.append(dict(out[-1], resource_type="OS::Heat::SoftwareDeployment", resource_name="setup", physical_resource_id="setup-x"))
         return out
 
     def heat(self, method, path, body):
@@ -208,6 +212,8 @@ class Cloud:
         m = next((m for m in self.members.values() if parts[:2] == [m.stack, m.id]), None)
         if not m:
             return *recorded("agent/stack-404"), {}
+        if parts[2:] == ["template"]:
+            return 200, {"resources": {k: v for k, v in m.template.items() if m.gate or k != "drain"}}, {}
         if parts[2:] == ["resources", "drain"]:
             doc = recorded("agent/gate-show-200")[1]
             doc["resource"]["attributes"]["value"] = m.value

@@ -75,6 +75,7 @@ static void test_members(void **state _unused_)
 		assert_true(l.v[i].gate);
 		assert_int_equal(l.v[i].servers.n, 1);
 		assert_true(cn_member_is(&l.v[i], "CREATE_COMPLETE"));
+		assert_string_equal(l.v[i].group, "storage");
 	}
 	cn_members_release(&l);
 	cn_members_read(deleting, &l);
@@ -246,6 +247,16 @@ static void test_environments(void **state _unused_)
 		{"{'resource_registry':{'resources':{'storage':{'hooks':'pre-delete'}}}}", CN_FINDING_PROBLEM, "on the group"},
 		{"{'resource_registry':{'resources':{'storage':{'*':{'drain':{'hooks':'pre-update'}}}}}}", CN_FINDING_PROBLEM,
 		 "no pre-delete hook"},
+		/* patterns, as Heat takes them; other groups and members say nothing */
+		{"{'resource_registry':{'resources':{'st*':{'*':{'dr*':{'hooks':'pre-delete'}}}}}}", CN_FINDING_OK,
+		 "on the gate"},
+		{"{'resource_registry':{'resources':{'*':{'*':{'*':{'hooks':'pre-delete'}}}}}}", CN_FINDING_OK, "on the gate"},
+		{"{'resource_registry':{'resources':{'compute':{'*':{'drain':{'hooks':'pre-delete'}}}}}}", CN_FINDING_PROBLEM,
+		 "no pre-delete hook"},
+		{"{'resource_registry':{'resources':{'storage':{'m1':{'drain':{'hooks':'pre-delete'}}}}}}", CN_FINDING_PROBLEM,
+		 "each member of 'storage'"},
+		{"{'resource_registry':{'resources':{'storage':{'*':{'*':{'drain':{'hooks':'pre-delete'}}}}}}}",
+		 CN_FINDING_PROBLEM, "no pre-delete hook"},
 		{"{}", CN_FINDING_PROBLEM, "no pre-delete hook"},
 	};
 
@@ -253,16 +264,41 @@ static void test_environments(void **state _unused_)
 		_cleanup_json_ json_t *j = parsed(all[i].json);
 		struct cn_findings l = {};
 
-		cn_check_environment(j, &l);
+		cn_check_environment(j, "storage", NULL, &l);
 		assert_finding(&l, all[i].level, all[i].text);
 	}
 }
 
+/* Of one member: a pattern for it will do, one for another member will not. */
+static void test_environment_of_one(void **state _unused_)
+{
+	_cleanup_json_ json_t *j =
+		parsed("{'resource_registry':{'resources':{'storage':{'m1':{'drain':{'hooks':'pre-delete'}}}}}}");
+	_cleanup_json_ json_t *flat = parsed("{'resource_registry':{'resources':{'node?':{'drain':{'hooks':'pre-delete'}}}}}");
+	struct cn_findings l = {};
+
+	cn_check_environment(j, "storage", "m1", &l);
+	assert_finding(&l, CN_FINDING_OK, "on the gate of member 'm1' of 'storage'");
+	cn_check_environment(j, "storage", "m2", &l);
+	assert_finding(&l, CN_FINDING_PROBLEM, "no pre-delete hook on the gate of member 'm2'");
+	cn_check_environment(j, "other", "m1", &l);
+	assert_finding(&l, CN_FINDING_PROBLEM, "no pre-delete hook");
+	cn_check_environment(flat, NULL, "node1", &l); /* a member of no group */
+	assert_finding(&l, CN_FINDING_OK, "on the gate of node1");
+	cn_check_environment(flat, "storage", "node1", &l);
+	assert_finding(&l, CN_FINDING_PROBLEM, "no pre-delete hook");
+}
+
 static void test_templates(void **state _unused_)
 {
-#define GATE "'drain':{'type':'OS::Heat::Value','depends_on':"
+#define SERVER "'server':{'type':'OS::Nova::Server'}"
+#define VALUE "'properties':{'value':{'get_resource':'server'}}"
+#define GATE SERVER ",'drain':{'type':'OS::Heat::Value'," VALUE ",'depends_on':"
 #define VOLUME "'a':{'type':'OS::Cinder::VolumeAttachment'}"
-#define DEPLOYMENT "'d':{'type':'OS::Heat::SoftwareDeployment','properties':"
+#define CONFIG(group) "'c':{'type':'OS::Heat::SoftwareConfig','properties':{'group':'" group "'}}"
+#define DEPLOYMENT "'d':{'type':'OS::Heat::SoftwareDeployment','properties':{'config':{'get_resource':'c'},"
+#define UNKNOWN "'e':{'type':'OS::Heat::SoftwareDeployment','properties':{'config':{'get_param':'c'},"
+#define GOOD "'actions':['DELETE'],'signal_transport':'HEAT_SIGNAL'}}"
 	static const struct {
 		const char *json;
 		enum cn_finding_level level;
@@ -272,12 +308,31 @@ static void test_templates(void **state _unused_)
 		{"{'resources':{" GATE "'a'}," VOLUME "}}", CN_FINDING_OK, NULL},
 		{"{'resources':{" GATE "['b']}," VOLUME "}}", CN_FINDING_PROBLEM, "'a' (OS::Cinder::VolumeAttachment)"},
 		{"{'resources':{" GATE "[]},'p':{'type':'OS::Neutron::Port'}}}", CN_FINDING_WARNING, "'p' (OS::Neutron::Port)"},
-		{"{'resources':{" DEPLOYMENT "{'actions':['DELETE'],'signal_transport':'HEAT_SIGNAL'}}}}", CN_FINDING_OK, NULL},
-		{"{'resources':{" DEPLOYMENT "{'actions':['DELETE']}}}}", CN_FINDING_PROBLEM, "CFN_SIGNAL"},
-		{"{'resources':{" DEPLOYMENT "{'actions':['DELETE','UPDATE'],'signal_transport':'HEAT_SIGNAL'}}}}",
+		/* a gate that the server does not wait for */
+		{"{'resources':{" SERVER ",'drain':{'type':'OS::Heat::Value'}}}", CN_FINDING_PROBLEM, "is not the server"},
+		{"{'resources':{" SERVER ",'drain':{'type':'OS::Heat::Value','properties':{'value':'x'}}}}", CN_FINDING_PROBLEM,
+		 "is not the server"},
+		{"{'resources':{'drain':{'type':'OS::Heat::Value'," VALUE "}}}", CN_FINDING_PROBLEM, "is not the server"},
+		{"{'resources':{'server':{'type':'OS::Heat::None'},'drain':{'type':'OS::Heat::Value'," VALUE "}}}",
+		 CN_FINDING_PROBLEM, "is not the server"},
+		/* other deployments beside a gate are nobody's business */
+		{"{'resources':{" GATE "[]}," CONFIG("script") "," DEPLOYMENT "'actions':['CREATE']}}}}", CN_FINDING_OK, NULL},
+		{"{'resources':{" GATE "[]}," UNKNOWN "'actions':['DELETE']}}}}", CN_FINDING_OK, NULL},
+		/* without a gate there must be one of ours */
+		{"{'resources':{" CONFIG("cephnode") "," DEPLOYMENT GOOD "}}", CN_FINDING_OK, NULL},
+		{"{'resources':{" UNKNOWN GOOD "}}", CN_FINDING_OK, NULL},
+		{"{'resources':{" CONFIG("cephnode") "," DEPLOYMENT GOOD "," UNKNOWN "'actions':['CREATE']}}}}", CN_FINDING_OK,
+		 NULL},
+		{"{'resources':{" CONFIG("script") "," DEPLOYMENT GOOD "}}", CN_FINDING_PROBLEM, "no deployment of the group"},
+		{"{'resources':{" UNKNOWN "'signal_transport':'HEAT_SIGNAL'}}}}", CN_FINDING_PROBLEM,
+		 "no deployment of the group"},
+		{"{'resources':{" UNKNOWN "'actions':['DELETE']}}}}", CN_FINDING_PROBLEM, "CFN_SIGNAL"},
+		{"{'resources':{" CONFIG("cephnode") "," DEPLOYMENT
+						     "'actions':['DELETE','UPDATE'],'signal_transport':'HEAT_SIGNAL'}}}}",
 		 CN_FINDING_PROBLEM, "other actions"},
-		{"{'resources':{" DEPLOYMENT "{'signal_transport':'HEAT_SIGNAL'}}}}", CN_FINDING_PROBLEM, "does not run"},
-		{"{'resources':[]}", CN_FINDING_OK, NULL},
+		{"{'resources':{" CONFIG("cephnode") "," DEPLOYMENT "'signal_transport':'HEAT_SIGNAL'}}}}", CN_FINDING_PROBLEM,
+		 "does not run"},
+		{"{'resources':[]}", CN_FINDING_PROBLEM, "no gate and no deployment"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
@@ -321,9 +376,11 @@ static void test_credentials(void **state _unused_)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stamps),       cmocka_unit_test(test_refs),           cmocka_unit_test(test_members),
-		cmocka_unit_test(test_gates),        cmocka_unit_test(test_broken_answers), cmocka_unit_test(test_servers),
-		cmocka_unit_test(test_environments), cmocka_unit_test(test_templates),      cmocka_unit_test(test_credentials),
+		cmocka_unit_test(test_stamps),         cmocka_unit_test(test_refs),
+		cmocka_unit_test(test_members),        cmocka_unit_test(test_gates),
+		cmocka_unit_test(test_broken_answers), cmocka_unit_test(test_servers),
+		cmocka_unit_test(test_environments),   cmocka_unit_test(test_environment_of_one),
+		cmocka_unit_test(test_templates),      cmocka_unit_test(test_credentials),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

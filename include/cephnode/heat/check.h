@@ -24,7 +24,10 @@ int cn_heat_check_stack(struct cn_os *os, const char *name, struct cn_members *r
 void cn_heat_check_nodes(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube, const struct cn_members *members,
 			 struct cn_findings *ret);
 
-/* Parts of it, on what Heat answers; for tests. environment: of the stack; template: of a member. */
-void cn_check_environment(const json_t *environment, struct cn_findings *ret);
+/* Parts of it, on what Heat answers. */
+/* environment: of the stack. Does the gate of this member have its hook? member NULL: of every member there is or will be. group:
+ * its resource in the stack, NULL: none. */
+void cn_check_environment(const json_t *environment, const char *group, const char *member, struct cn_findings *ret);
+/* template: of a member. Does its deletion wait for a drain, and what goes before that? */
 void cn_check_template(const json_t *template, const char *member, struct cn_findings *ret);
 void cn_check_credential(const json_t *token, struct cn_findings *ret);

@@ -27,6 +27,8 @@ int cn_stack_show(struct cn_os *os, const struct cn_stack_ref *s, json_t **ret, 
 /* A member of the group: a nested stack that has a server or a gate. */
 struct cn_member {
 	struct cn_stack_ref stack;
+	struct cn_stack_ref in; /* the stack that it is a resource of: the group's own */
+	char *group;            /* the group's resource in the stack; NULL: it is of no group */
 	char *name;             /* of its resource in the group, e.g. "5j4klxo6tsph"; "?" where it is not listed */
 	char *status, *reason;  /* of that resource: "DELETE_IN_PROGRESS" */
 	bool gate;              /* it has one */
