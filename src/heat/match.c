@@ -62,6 +62,18 @@ static int look_up(struct cn_cluster *c, struct cn_kube *kube, const char *spec,
 	return 0;
 }
 
+bool cn_journal_speaks(const struct cn_journal *j, bool kube)
+{
+	struct cn_ip ip;
+
+	if (strncmp(j->spec, "osd.", 4) == 0 || strncmp(j->spec, "osd:", 4) == 0)
+		return false;
+	if (!j->kube_node || j->phase == CN_PHASE_CANCELLED) /* an operator's no is heard in any case */
+		return true;
+	return kube && (strncmp(j->spec, "ip:", 3) == 0 || strncmp(j->spec, "kube:", 5) == 0 ||
+			strcmp(j->spec, j->kube_node) == 0 || cn_ip_parse(j->spec, &ip));
+}
+
 static bool is_of_server(const struct cn_journal *j, const struct cn_server *s, char spec[CN_IP_STRLEN])
 {
 	for (size_t i = 0; i < s->n_addresses; i++) {
@@ -108,7 +120,7 @@ static bool says_more(const struct cn_journal *j, const struct cn_journal *than)
 	return j->updated_ms > than->updated_ms;
 }
 
-static int consult_journals(struct cn_cluster *c, const struct cn_server *s, int64_t since_ms, struct cn_match *m,
+static int consult_journals(struct cn_cluster *c, bool kube, const struct cn_server *s, int64_t since_ms, struct cn_match *m,
 			    struct cn_error *err)
 {
 	_cleanup_(cn_journals_release) struct cn_journals l = {};
@@ -117,7 +129,7 @@ static int consult_journals(struct cn_cluster *c, const struct cn_server *s, int
 	int r = cn_journals_load(c, &l, err);
 
 	for (size_t i = 0; i < l.n && r == 0; i++)
-		if (is_of_server(&l.v[i], s, address) && says_more(&l.v[i], best)) {
+		if (cn_journal_speaks(&l.v[i], kube) && is_of_server(&l.v[i], s, address) && says_more(&l.v[i], best)) {
 			best = &l.v[i];
 			memcpy(spec, address, sizeof(spec));
 		}
@@ -137,7 +149,7 @@ int cn_match_server(struct cn_cluster *c, struct cn_kube *kube, const struct cn_
 		r = look_up(c, kube, spec, &m, err);
 	}
 	if (r == 0)
-		r = consult_journals(c, server, since_ms, &m, err);
+		r = consult_journals(c, kube != NULL, server, since_ms, &m, err);
 	if (r < 0)
 		cn_match_release(&m);
 	else

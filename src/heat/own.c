@@ -6,6 +6,7 @@
 
 #include "cephnode/base/json.h"
 #include "cephnode/base/text.h"
+#include "cephnode/heat/match.h"
 
 struct finder {
 	const struct cn_machine *m;
@@ -198,6 +199,8 @@ static bool is_of(const struct cn_machine *m, const struct cn_journal *j)
 {
 	struct cn_ip ip;
 
+	if (!cn_journal_speaks(j, false))
+		return false;
 	for (size_t i = 0; i < j->addresses.n; i++)
 		if (cn_ip_parse(j->addresses.v[i], &ip) && cn_machine_has(m, &ip))
 			return true;

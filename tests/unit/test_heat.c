@@ -204,6 +204,38 @@ static void test_servers(void **state _unused_)
 	cn_server_release(&s);
 }
 
+/* --- match --- */
+
+static void test_journals_that_speak(void **state _unused_)
+{
+	static const struct {
+		const char *spec, *kube_node;
+		enum cn_phase phase;
+		bool without, with; /* an API now */
+	} all[] = {
+		{"10.0.0.4", NULL, CN_PHASE_DONE, true, true},
+		{"host:node4", NULL, CN_PHASE_WAIT, true, true},
+		{"osd.3", NULL, CN_PHASE_DONE, false, false},
+		{"osd:3", "k4", CN_PHASE_DONE, false, false},
+		{"osd.3", NULL, CN_PHASE_WAIT, false, false},
+		{"10.0.0.4", "k4", CN_PHASE_DONE, false, true},
+		{"ip:fd00::4", "k4", CN_PHASE_PURGE, false, true},
+		{"kube:k4", "k4", CN_PHASE_DONE, false, true},
+		{"k4", "k4", CN_PHASE_DONE, false, true},
+		{"osd-pod-7", "k4", CN_PHASE_DONE, false, false}, /* one CRUSH host of several on that node */
+		{"host:k4", "k4", CN_PHASE_WAIT, false, false},
+		{"k4", "k4", CN_PHASE_CANCELLED, true, true},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		const struct cn_journal j = {
+			.spec = (char *)all[i].spec, .kube_node = (char *)all[i].kube_node, .phase = all[i].phase};
+
+		if (cn_journal_speaks(&j, false) != all[i].without || cn_journal_speaks(&j, true) != all[i].with)
+			fail_msg("%s of %s", all[i].spec, all[i].kube_node ? all[i].kube_node : "no pods");
+	}
+}
+
 /* --- check --- */
 
 static json_t *parsed(const char *text)
@@ -376,11 +408,17 @@ static void test_credentials(void **state _unused_)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stamps),         cmocka_unit_test(test_refs),
-		cmocka_unit_test(test_members),        cmocka_unit_test(test_gates),
-		cmocka_unit_test(test_broken_answers), cmocka_unit_test(test_servers),
-		cmocka_unit_test(test_environments),   cmocka_unit_test(test_environment_of_one),
-		cmocka_unit_test(test_templates),      cmocka_unit_test(test_credentials),
+		cmocka_unit_test(test_stamps),
+		cmocka_unit_test(test_refs),
+		cmocka_unit_test(test_members),
+		cmocka_unit_test(test_gates),
+		cmocka_unit_test(test_broken_answers),
+		cmocka_unit_test(test_servers),
+		cmocka_unit_test(test_environments),
+		cmocka_unit_test(test_environment_of_one),
+		cmocka_unit_test(test_templates),
+		cmocka_unit_test(test_credentials),
+		cmocka_unit_test(test_journals_that_speak),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -525,6 +525,31 @@ static void test_drains_its_own(void **state)
 	refuses(k, "no OSD of the cluster has an address of this machine");
 }
 
+/* Drains of single OSDs say nothing of the machine: there may be others that this look cannot see. */
+static void test_single_osds_are_no_proof(void **state)
+{
+	struct hook *k = *state;
+
+	sim_drain_done(k->s, "osd.2");
+	sim_drain_done(k->s, "osd.3");
+	refuses(k, "no journal says that its OSDs were removed");
+}
+
+/* Nor does a journal of pods: without the API other pods of the machine are not seen. */
+static void test_pods_are_no_proof(void **state)
+{
+	struct hook *k = *state;
+	struct cn_journal j;
+
+	sim_drain_done(k->s, "127.0.1.2");
+	ends(k, CN_OK, "nothing left to do");
+	sim_journal(k->s, "127.0.1.2", &j);
+	j.kube_node = cn_strdup("k2");
+	sim_save(k->s, &j);
+	cn_journal_release(&j);
+	refuses(k, "no journal says that its OSDs were removed");
+}
+
 static void test_no_osd(void **state)
 {
 	struct hook *k = *state;
@@ -696,6 +721,8 @@ int main(void)
 		cmocka_unit_test(test_host_names),
 		cmocka_unit_test(test_install_and_recover),
 		with_sim(test_drains_its_own),
+		with_sim(test_single_osds_are_no_proof),
+		with_sim(test_pods_are_no_proof),
 		with_sim(test_no_osd),
 		with_sim(test_sources_that_disagree),
 		with_sim(test_another_server),

@@ -19,6 +19,10 @@ struct cn_match {
 };
 void cn_match_release(struct cn_match *m);
 
+/* May this journal, which has an address of a machine, speak for all OSDs of the machine? One of single OSDs never does; one of
+ * pods only if it named their node, and where the API can be asked for others (kube): by addresses alone they are not seen. */
+bool cn_journal_speaks(const struct cn_journal *j, bool kube);
+
 /* kube: NULL without an API; it finds OSDs in pods whose addresses are those of an overlay network. since_ms: when its deletion
  * began to wait; a `cephnode cancel` after that is an operator's word, and is refused to be overruled. CN_REFUSED: no single node
  * (the addresses match two, or one that is ambiguous), or cancelled. Blocks; changes nothing. */
