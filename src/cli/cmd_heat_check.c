@@ -35,12 +35,18 @@ static int report(const struct cn_settings *o, const struct cn_findings *l, stru
 	for (size_t i = 0; i < l->n; i++)
 		problems += l->v[i].level == CN_FINDING_PROBLEM;
 	if (o->format == CN_FORMAT_JSON)
-		print_json(l, problems == 0);
+		print_json(l, problems == 0 && !l->incomplete);
 	else
 		print_lines(l);
-	return problems == 0 ? 0
-			     : cn_error_set(err, CN_REFUSED, EPERM, "a scale-down of %s would not be safe: %zu problem%s",
-					    o->heat.stack, problems, problems == 1 ? "" : "s");
+	if (problems)
+		return cn_error_set(err, CN_REFUSED, EPERM, "a scale-down of %s would not be safe: %zu problem%s", o->heat.stack,
+				    problems, problems == 1 ? "" : "s");
+	if (!l->incomplete)
+		return 0;
+	cn_error_set(err, CN_PARTIAL, EACCES,
+		     "whether a scale-down of %s would be safe cannot be told: not all could be looked at", o->heat.stack);
+	cn_error_hint(err, "run this once as the stack's owner");
+	return -EACCES;
 }
 
 int cn_cmd_heat_check(struct cn_session *s, struct cn_error *err)

@@ -330,9 +330,11 @@ static void check_members(struct cn_os *os, const struct cn_members *members, st
 	}
 	if (members->n == 0)
 		found(ret, CN_FINDING_PROBLEM, NULL, "the stack has no members with servers within two levels");
-	if (!templates)
+	if (!templates) {
+		ret->incomplete = true;
 		found(ret, CN_FINDING_WARNING, "run this once as the stack's owner",
 		      "the credential may not read templates: the order of deletion was not looked at");
+	}
 }
 
 static bool same_group(const struct cn_member *a, const struct cn_member *b)
@@ -355,6 +357,7 @@ static void check_hooks(struct cn_os *os, const struct cn_stack_ref *ref, const 
 		if (done)
 			continue;
 		if (!environment && !get(os, ref, "environment", &environment)) {
+			ret->incomplete = true;
 			found(ret, CN_FINDING_WARNING, "run this once as the stack's owner",
 			      "the credential may not read the environment: whether the gates have their hook was not looked at");
 			return;

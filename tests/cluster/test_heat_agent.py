@@ -99,6 +99,11 @@ class HeatAgent(ClusterCase):
         self.assertIn('ok       m1: 10.9.9.1, 127.0.1.1 is osd.0, osd.1\n', run.stdout)
         self.assertIn('ok       the credential can do what the agent needs', run.stdout)
         self.assertIn('ok       the environment has the hook', run.stdout)
+        for what in ('template', 'environment'):      # what was not looked at is not safe
+            self.cloud.on('GET', '/%s$' % what, 403, times=99)
+            run = self.tool.run('heat', 'check', '--stack', 'storage', '-f', 'json', env=self.cloud.env())
+            self.assertFalse(self.assert_code(run, 6).json['safe'])
+            self.cloud.rules.clear()
         self.cloud.timeout_mins, self.cloud.members['m2'].gate, self.cloud.members['m3'].addresses = None, False, ['10.9.9.3']
         self.cloud.members['m4'].addresses = [self.cluster.address(5)]
         doc = self.assert_code(self.tool.run('heat', 'check', '--stack', 'storage', '-f', 'json', env=self.cloud.env()), 4).json

@@ -12,6 +12,7 @@ struct cn_finding {
 struct cn_findings {
 	struct cn_finding *v;
 	size_t n, cap;
+	bool incomplete; /* something that matters could not be looked at: without a problem it is still not safe */
 };
 void cn_findings_release(struct cn_findings *l);
 const char *cn_finding_level_name(enum cn_finding_level l); /* "ok", "warning", "problem" */
