@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cephnode/heat/retire.h"
@@ -33,6 +34,23 @@ static int confirm(struct cn_session *s, const struct cn_retire *plan, struct cn
 	return r < 0 ? cn_error_set(err, CN_REFUSED, ECANCELED, "not confirmed, nothing was changed") : 0;
 }
 
+/* The question may have stood for hours. */
+static int confirm_still(struct cn_session *s, struct cn_os *os, const struct cn_retire *plan, struct cn_error *err)
+{
+	const struct cn_settings *o = s->settings;
+	_cleanup_(cn_retire_release) struct cn_retire now = {0};
+	int r = confirm(s, plan, err);
+
+	if (r < 0 || o->yes)
+		return r;
+	r = cn_retire_plan(os, s->cluster, s->drain.kube, o->heat.stack, o->args[0], &now, err);
+	if (r < 0 || (now.size == plan->size && strcmp(now.member.stack.id, plan->member.stack.id) == 0))
+		return r;
+	cn_error_set(err, CN_REFUSED, ESTALE, "the group has changed since the question was asked, nothing was changed");
+	cn_error_hint(err, "give the command again");
+	return -ESTALE;
+}
+
 static void print(const struct cn_settings *o, const struct cn_retire *plan)
 {
 	_cleanup_json_ json_t *doc = json_pack("{si,so,so,so,so,sI}", "schema", 1, "node", cn_json_string(o->args[0]), "stack",
@@ -59,9 +77,9 @@ int cn_cmd_heat_retire(struct cn_session *s, struct cn_error *err)
 		r = cn_session_connect(s, err);
 	if (r == 0)
 		r = cn_retire_plan(os, s->cluster, s->drain.kube, o->heat.stack, o->args[0], &plan, err);
-	cn_session_disconnect(s); /* the drain is the agent's, and may take days */
 	if (r == 0)
-		r = confirm(s, &plan, err);
+		r = confirm_still(s, os, &plan, err);
+	cn_session_disconnect(s); /* the drain is the agent's, and may take days */
 	if (r == 0)
 		r = cn_retire_begin(os, &plan, err);
 	if (r == 0)

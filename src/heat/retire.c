@@ -18,7 +18,6 @@ void cn_retire_release(struct cn_retire *r)
 	one.v[0] = r->member;
 	cn_members_release(&one);
 	cn_stack_ref_release(&r->stack);
-	cn_stack_ref_release(&r->group);
 	free(r->parameter);
 	free(r->server);
 	*r = (struct cn_retire){};
@@ -103,34 +102,6 @@ static int find_member(struct cn_os *os, struct cn_cluster *c, struct cn_kube *k
 
 /* --- is it safe --- */
 
-/* Heat takes failed members first, and drops a scale-down while another one runs. */
-static int check_others(const struct cn_members *members, size_t which, struct cn_retire *r, struct cn_error *err)
-{
-	r->size = 0;
-	for (size_t i = 0; i < members->n; i++) {
-		const struct cn_member *m = &members->v[i];
-
-		if (i == which)
-			continue;
-		if (strstr(m->status, "FAILED") || strncmp(m->status, "DELETE", 6) == 0) {
-			cn_error_set(err, CN_REFUSED, EBUSY, "node %s of the same stack is %s (%s): Heat would take it along",
-				     m->name, m->status, m->reason);
-			cn_error_hint(err, "finish or mend that one first");
-			return -EBUSY;
-		}
-		r->size++;
-	}
-	r->again = cn_member_is(&members->v[which], "DELETE_FAILED") || cn_member_is(&members->v[which], "DELETE_IN_PROGRESS");
-	if (!members->v[which].gate && !members->v[which].deployment) {
-		cn_error_set(err, CN_REFUSED, EPERM,
-			     "node %s has neither a gate nor a deployment: its server would be deleted at once",
-			     members->v[which].name);
-		cn_error_hint(err, "see: cephnode heat check");
-		return -EPERM;
-	}
-	return 0;
-}
-
 static int get(struct cn_os *os, const struct cn_stack_ref *s, const char *what, json_t **ret, struct cn_error *err)
 {
 	_cleanup_(cn_os_answer_release) struct cn_os_answer a = {};
@@ -142,6 +113,48 @@ static int get(struct cn_os *os, const struct cn_stack_ref *s, const char *what,
 	if (r == 0)
 		*ret = json_incref(a.json);
 	return r;
+}
+
+/* A member as its group lists it. Heat takes failed ones first, and drops a scale-down while another update runs. */
+static int check_other(const json_t *row, struct cn_error *err)
+{
+	const char *status = cn_json_str(row, "resource_status", "?"), *name = cn_json_str(row, "resource_name", "?");
+
+	if (strstr(status, "FAILED") || strncmp(status, "DELETE", 6) == 0) {
+		cn_error_set(err, CN_REFUSED, EBUSY, "node %s of the same group is %s (%s): Heat would take it along", name,
+			     status, cn_json_str(row, "resource_status_reason", ""));
+		cn_error_hint(err, "finish or mend that one first");
+		return -EBUSY;
+	}
+	if (strstr(status, "_IN_PROGRESS")) {
+		cn_error_set(err, CN_REFUSED, EBUSY, "node %s of the same group is %s: Heat would drop this", name, status);
+		cn_error_hint(err, "wait until it is done");
+		return -EBUSY;
+	}
+	return 0;
+}
+
+/* The size is counted by the group's own rows: a member that is being made has no server yet. */
+static int check_others(const json_t *resources, struct cn_retire *r, struct cn_error *err)
+{
+	const json_t *row;
+	size_t i;
+
+	r->size = 0;
+	json_array_foreach (resources, i, row) {
+		_cleanup_(cn_stack_ref_release) struct cn_stack_ref in = {};
+		int e;
+
+		if (!cn_stack_of(row, &in) || strcmp(in.id, r->member.in.id) != 0 ||
+		    strcmp(cn_json_str(row, "physical_resource_id", ""), r->member.stack.id) == 0)
+			continue;
+		e = check_other(row, err);
+		if (e < 0)
+			return e;
+		r->size++;
+	}
+	r->again = cn_member_is(&r->member, "DELETE_FAILED") || cn_member_is(&r->member, "DELETE_IN_PROGRESS");
+	return 0;
 }
 
 /* What `heat check` would call a problem of this member: its server would go before its data. */
@@ -170,44 +183,28 @@ static int check_safe(struct cn_os *os, const struct cn_retire *r, struct cn_err
 
 /* --- how the group is scaled --- */
 
-/* The resource of the stack that is the group: its name, and its own stack. */
-static int find_group(struct cn_os *os, struct cn_retire *r, char **ret_name, struct cn_error *err)
+/* The group must be a resource of the stack itself: its size is a property there. */
+static int check_group(const json_t *resources, const struct cn_member *m, struct cn_error *err)
 {
-	_cleanup_json_ json_t *doc = NULL;
-	const json_t *o, *link, *member = NULL, *group = NULL;
-	size_t i, k;
-	int e = get(os, &r->stack, "resources?nested_depth=2", &doc, err);
+	const json_t *row, *group = NULL;
+	size_t i;
 
-	json_array_foreach (cn_json_arr(doc, "resources"), i, o)
-		if (strcmp(cn_json_str(o, "physical_resource_id", ""), r->member.stack.id) == 0)
-			member = o;
-	json_array_foreach (cn_json_arr(member, "links"), k, link)
-		if (strcmp(cn_json_str(link, "rel", ""), "stack") == 0 && !r->group.id)
-			(void)cn_stack_ref_parse(cn_json_str(link, "href", NULL), &r->group);
-	json_array_foreach (cn_json_arr(doc, "resources"), i, o)
-		if (r->group.id && strcmp(cn_json_str(o, "physical_resource_id", ""), r->group.id) == 0)
-			group = o;
-	if (e < 0)
-		return e;
-	if (!group || strcmp(cn_json_str(group, "resource_type", ""), "OS::Heat::AutoScalingGroup") != 0) {
-		cn_error_set(err, CN_REFUSED, ENOTSUP, "node %s is not of an OS::Heat::AutoScalingGroup in this very stack",
-			     r->member.name);
-		cn_error_hint(err, "of a ResourceGroup name it in removal_policies, and set the count yourself");
-		return -ENOTSUP;
-	}
-	*ret_name = cn_strdup(cn_json_str(group, "resource_name", ""));
-	return 0;
+	json_array_foreach (resources, i, row)
+		if (m->in.id && strcmp(cn_json_str(row, "physical_resource_id", ""), m->in.id) == 0)
+			group = row;
+	if (m->group && group && strcmp(cn_json_str(group, "resource_type", ""), "OS::Heat::AutoScalingGroup") == 0)
+		return 0;
+	cn_error_set(err, CN_REFUSED, ENOTSUP, "node %s is not of an OS::Heat::AutoScalingGroup in this very stack", m->name);
+	cn_error_hint(err, "of a ResourceGroup name it in removal_policies, and set the count yourself");
+	return -ENOTSUP;
 }
 
 static int find_parameter(struct cn_os *os, struct cn_retire *r, struct cn_error *err)
 {
 	_cleanup_json_ json_t *template = NULL;
-	_cleanup_free_ char *group = NULL;
-	const char *name;
-	int e = find_group(os, r, &group, err);
+	const char *group = r->member.group, *name;
+	int e = get(os, &r->stack, "template", &template, err);
 
-	if (e == 0)
-		e = get(os, &r->stack, "template", &template, err);
 	if (e < 0)
 		return e;
 	name = cn_json_str(cn_json_obj(cn_json_obj(cn_json_obj(cn_json_obj(template, "resources"), group), "properties"),
@@ -226,22 +223,27 @@ int cn_retire_plan(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube,
 		   struct cn_retire *ret, struct cn_error *err)
 {
 	_cleanup_(cn_members_release) struct cn_members members = {};
+	_cleanup_json_ json_t *doc = NULL;
 	struct cn_retire r = {};
 	size_t which = 0;
 	int e = cn_stack_find(os, stack, &r.stack, err);
 
 	if (e == 0)
-		e = cn_members_get(os, &r.stack, &members, err);
-	if (e == 0)
+		e = get(os, &r.stack, "resources?nested_depth=2", &doc, err);
+	if (e == 0) {
+		cn_members_read(doc, &members);
 		e = find_member(os, c, kube, &members, node, &which, err);
-	if (e == 0)
-		e = check_others(&members, which, &r, err);
+	}
 	if (e == 0) {
 		r.server = cn_strdup(members.v[which].servers.v[0]);
 		r.member = members.v[which];
 		members.v[which] = (struct cn_member){};
-		e = find_parameter(os, &r, err);
+		e = check_group(cn_json_arr(doc, "resources"), &r.member, err);
 	}
+	if (e == 0)
+		e = check_others(cn_json_arr(doc, "resources"), &r, err);
+	if (e == 0)
+		e = find_parameter(os, &r, err);
 	if (e == 0)
 		e = check_safe(os, &r, err);
 	if (e < 0)
@@ -257,7 +259,7 @@ static int mark(struct cn_os *os, const struct cn_retire *r, struct cn_error *er
 {
 	_cleanup_json_ json_t *body =
 		json_pack("{sb,ss}", "mark_unhealthy", 1, "resource_status_reason", "to be drained and deleted (cephnode)");
-	_cleanup_free_ char *path = cn_asprintf("/stacks/%s/%s/resources/%s", r->group.name, r->group.id, r->member.name);
+	_cleanup_free_ char *path = cn_asprintf("/stacks/%s/%s/resources/%s", r->member.in.name, r->member.in.id, r->member.name);
 	int e = cn_os_request(os, CN_OS_HEAT, "PATCH", path, body, NULL, err);
 
 	return e < 0 ? cn_error_wrap(err, "cannot choose the node") : 0;

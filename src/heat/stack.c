@@ -121,8 +121,7 @@ bool cn_member_is(const struct cn_member *m, const char *status)
 	return strcmp(m->status, status) == 0;
 }
 
-/* The stack that a listed resource is of. */
-static bool stack_of(const json_t *resource, struct cn_stack_ref *ret)
+bool cn_stack_of(const json_t *resource, struct cn_stack_ref *ret)
 {
 	const json_t *link;
 	size_t i;
@@ -173,7 +172,7 @@ static struct cn_member *member_of(struct cn_members *l, const json_t *resources
 		.reason = cn_strdup(cn_json_str(owner, "resource_status_reason", "")),
 	};
 	*stack = (struct cn_stack_ref){};
-	if (stack_of(owner, &m->in))
+	if (cn_stack_of(owner, &m->in))
 		m->group = name_of(owner_of(resources, m->in.id));
 	return m;
 }
@@ -197,7 +196,7 @@ void cn_members_read(const json_t *answer, struct cn_members *ret)
 		bool deployment = strcmp(type, "OS::Heat::SoftwareDeployment") == 0;
 		struct cn_member *m;
 
-		if ((!server && !gate && !deployment) || !stack_of(r, &stack))
+		if ((!server && !gate && !deployment) || !cn_stack_of(r, &stack))
 			continue;
 		m = member_of(&l, resources, &stack);
 		if (m && gate)

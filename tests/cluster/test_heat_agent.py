@@ -129,6 +129,11 @@ class HeatAgent(ClusterCase):
         run = self.assert_code(self.retire(self.cluster.address(2)).wait(120), 0)
         self.assertEqual((run.json['server'], run.json['size'], self.cloud.opened), (m.server, 4, ['m2']))
         self.assert_gone(2)
+        m5 = self.cloud.members['m5']
+        m5.status, m5.half = 'CREATE_IN_PROGRESS', True     # no server yet
+        run = self.assert_code(self.retire('node4').wait(30), 4)
+        self.assertIn('m5 of the same group is CREATE_IN_PROGRESS', run.stderr)
+        m5.status, m5.half = 'CREATE_COMPLETE', False
         hook = {'drain': {'hooks': 'pre-delete'}}
         for self.cloud.hooks in ({}, {'compute': {'*': hook}}, {'storage': {'m1': hook}}):      # of another group, of another member
             run = self.assert_code(self.retire('node4').wait(30), 4)

@@ -50,7 +50,7 @@ class Member:
         self.name, self.stack, self.id, self.server = name, "storage-" + name, str(uuid.uuid4()), str(uuid.uuid4())
         self.addresses, self.status, self.reason, self.created = addresses, "CREATE_COMPLETE", "state changed", time.time() - 3600
         self.events = [("CREATE_COMPLETE", "state changed", self.created)]     # of its gate; the newest is the last
-        self.gate, self.value, self.deployment = True, self.server, False
+        self.gate, self.value, self.deployment, self.half = True, self.server, False, False
         self.template = {"server": {"type": "OS::Nova::Server"},
                          "drain": {"type": "OS::Heat::Value", "properties": {"value": {"get_resource": "server"}}}}
 
@@ -182,6 +182,8 @@ class Cloud:
         out = [self.resource("OS::Heat::AutoScalingGroup", "storage", group[1], (self.stack, self.id))]
         for m in self.members.values():
             out.append(self.resource("b-node.yaml", m.name, m.id, group, parent_resource="storage", resource_status=m.status, resource_status_reason=m.reason))
+            if m.half:
+                continue
             out.append(self.resource("OS::Nova::Server", "server", m.server, (m.stack, m.id), parent_resource=m.name))
             if m.gate:
                 out.append(self.resource("OS::Heat::Value", "drain", m.stack + "-drain-x", (m.stack, m.id), parent_resource=m.name))

@@ -5,12 +5,12 @@
 #include "cephnode/heat/match.h"
 
 struct cn_retire {
-	struct cn_stack_ref stack, group; /* the stack, and the group's own */
-	char *parameter;                  /* of the stack, that the group's size is */
-	struct cn_member member;          /* that goes */
-	char *server;                     /* its id in Nova */
-	size_t size;                      /* what the group's size is to be */
-	bool again;                       /* an earlier attempt has failed, or is under way: it is not marked anew */
+	struct cn_stack_ref stack;
+	char *parameter;         /* of the stack, that the group's size is */
+	struct cn_member member; /* that goes */
+	char *server;            /* its id in Nova */
+	size_t size;             /* what the group's size is to be */
+	bool again;              /* an earlier attempt has failed, or is under way: it is not marked anew */
 };
 void cn_retire_release(struct cn_retire *r);
 

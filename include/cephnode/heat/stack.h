@@ -17,6 +17,8 @@ void cn_stack_ref_release(struct cn_stack_ref *s);
 /* Takes NAME/ID out of a URL ("http://any/v1/P/stacks/NAME/ID/resources/x"); false where there is none. Only names that can be
  * no other path pass. */
 bool cn_stack_ref_parse(const char *url, struct cn_stack_ref *ret);
+/* The stack that a listed resource is of. */
+bool cn_stack_of(const json_t *resource, struct cn_stack_ref *ret);
 
 /* By name or id. CN_NOT_FOUND: there is no such stack in this project. */
 int cn_stack_find(struct cn_os *os, const char *name, struct cn_stack_ref *ret, struct cn_error *err);
