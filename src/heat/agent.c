@@ -57,12 +57,12 @@ static int work_on(struct cn_agent *a, struct cn_waits *l, struct cn_error *err)
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < l->n && !cn_interrupted(); i++) {
+	for (size_t i = 0; i < l->n && !cn_interrupted(); i++)
 		cn_wait_look(a, &l->v[i]);
-		cn_wait_open(a, &l->v[i]);
+	cn_waits_open(a, l);
+	for (size_t i = 0; i < l->n && !cn_interrupted(); i++)
 		if (!l->v[i].err.errnum && !l->v[i].opened && !a->quiet)
 			cn_agent_say(a, &l->v[i], "draining", NULL, NULL);
-	}
 	r = cn_interrupted() ? -EINTR : cn_waits_drain(a, l);
 	a->ctx->disconnect(a->ctx->arg);
 	a->broken_off = r == -EINTR;

@@ -21,7 +21,8 @@ struct cn_waits {
 };
 void cn_waits_release(struct cn_waits *l);
 
-/* What was said of a member, and what became of it, from round to round: only for words, nothing is decided by it. */
+/* What was said of a member, and what became of it, from round to round: for words; only `had_osds` decides something, and only
+ * against opening. */
 struct cn_known {
 	char *id, *name;  /* of its stack, of its resource */
 	char *said;       /* the last that was said of its gate */
@@ -30,6 +31,7 @@ struct cn_known {
 	int64_t seen_ms;  /* CLOCK_BOOTTIME: when its gate was first seen to wait; 0: it does not */
 	unsigned opened;
 	bool waited;
+	bool had_osds; /* its server was seen to have some */
 };
 
 /* A clock whose waits tell systemd that we live, and look at Heat while data moves. */
@@ -85,10 +87,13 @@ void cn_known_release(struct cn_agent *a);
 int cn_waits_get(struct cn_agent *a, bool words, struct cn_waits *ret, struct cn_error *err);
 /* Server, addresses and OSDs of one; the verdict is in w->err. Needs the cluster. */
 void cn_wait_look(struct cn_agent *a, struct cn_wait *w);
-/* Opens it where nothing is left to drain. */
+/* Opens it where nothing is left to drain. After a second look only: cn_waits_open(), cn_waits_drain(). */
 void cn_wait_open(struct cn_agent *a, struct cn_wait *w);
 /* While data moves: does every gate of a->moving still wait? Sets a->lost. */
 void cn_agent_glance(struct cn_agent *a);
 
-/* agent_drain.c: drains what is to be drained, and opens what is done. Errors are in each w->err; -EINTR: a signal. */
+/* agent_drain.c */
+/* Looks again at what may go without a drain, and opens it if that still is so. Errors are in each w->err. */
+void cn_waits_open(struct cn_agent *a, struct cn_waits *l);
+/* Drains what is to be drained, and opens what is done. Errors are in each w->err; -EINTR: a signal. */
 int cn_waits_drain(struct cn_agent *a, struct cn_waits *l);

@@ -61,6 +61,8 @@ static int run(struct cn_agent *a, const char *const *names, size_t n, bool keep
 	a->out = saved.sink;
 	d->sink = &a->sink;
 	a->in_wait = false;
+	free(a->lost); /* of a drain before */
+	a->lost = NULL;
 	a->look_at_ms = cn_clock_boot_ms(a->pulse.real) + a->options->interval_s * 1000;
 	a->ctx->chapter(a->ctx->arg, true);
 	d->options = &options;
@@ -90,17 +92,22 @@ static void fail_all(struct cn_wait **set, size_t n, const struct cn_error *why)
 			fail(set[i], why);
 }
 
-static void no_longer_waits(struct cn_wait *w)
+static void no_longer_waits(struct cn_wait *w, bool removed)
 {
-	cn_error_set(&w->err, CN_PARTIAL, ESTALE,
-		     "Heat's deletion waits no more: it was cancelled, or its time was over. What has moved stays "
-		     "off the node, none of its OSDs was removed by this");
+	cn_error_set(&w->err, CN_PARTIAL, ESTALE, "Heat's deletion waits no more: it was cancelled, or its time was over. %s",
+		     removed         ? "Its OSDs are removed; the server is kept and empty"
+		     : w->match.late ? "The removal of its OSDs has begun"
+				     : "What has moved stays off the node, none of its OSDs was removed by this");
+	if (removed) {
+		cn_error_hint(&w->err, "to delete it after all, PATCH the stack with the size it shall have");
+		return;
+	}
 	cn_error_hint(&w->err, "to go on, start the deletion again; to take it back: cephnode cancel %s",
 		      w->match.spec ? w->match.spec : "NODE");
 }
 
-/* Gates and OSDs again. A gate that waits no more gets that as its error. */
-static int refresh(struct cn_agent *a, struct cn_wait **set, size_t n, struct cn_error *err)
+/* Gates and OSDs again. A gate that waits no more gets that as its error. removed: their OSDs are. */
+static int refresh(struct cn_agent *a, struct cn_wait **set, size_t n, bool removed, struct cn_error *err)
 {
 	_cleanup_(cn_waits_release) struct cn_waits now = {};
 	int r = cn_waits_get(a, false, &now, err);
@@ -112,7 +119,7 @@ static int refresh(struct cn_agent *a, struct cn_wait **set, size_t n, struct cn
 			if (strcmp(now.v[k].member.stack.id, set[i]->member.stack.id) == 0)
 				found = &now.v[k];
 		if (!found) {
-			no_longer_waits(set[i]);
+			no_longer_waits(set[i], removed || set[i]->match.kind == CN_MATCH_REMOVED);
 			continue;
 		}
 		set[i]->gate = found->gate;
@@ -135,11 +142,11 @@ static size_t left_of(struct cn_wait **set, size_t n, struct cn_wait **ret, cons
 }
 
 /* The drain ended because a gate waits no more; the others are taken up again in the next round. */
-static void lost(struct cn_agent *a, struct cn_wait **set, size_t n)
+static void lost(struct cn_agent *a, struct cn_wait **set, size_t n, bool removed)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (strcmp(set[i]->member.name, a->lost) == 0)
-			no_longer_waits(set[i]);
+			no_longer_waits(set[i], removed);
 		else
 			cn_error_set(&set[i]->err, CN_PARTIAL, ESTALE, "its drain goes on without %s, with the next look",
 				     a->lost);
@@ -161,7 +168,7 @@ static int move(struct cn_agent *a, struct cn_wait **set, size_t n, struct cn_er
 	if (r < 0 && cn_interrupted())
 		return -EINTR;
 	if (a->lost) {
-		lost(a, set, n);
+		lost(a, set, n, false);
 		return -ESTALE;
 	}
 	if (r < 0 && err->code == CN_REFUSED && n > 1) { /* what cannot go together may go one by one */
@@ -186,18 +193,22 @@ static int drain_set(struct cn_agent *a, struct cn_wait **set, size_t n, bool la
 
 	if (r < 0)
 		return r;
-	r = refresh(a, set, n, &err);
+	r = refresh(a, set, n, false, &err);
 	n_left = left_of(set, n, left, names);
 	if (r == 0 && n_left)
 		r = run(a, names, n_left, false, &err);
 	if (r < 0 && cn_interrupted())
 		return -EINTR;
+	if (a->lost) {
+		lost(a, left, n_left, r == 0 || err.code == CN_PARTIAL);
+		return -ESTALE;
+	}
 	if (r < 0 && err.code == CN_PARTIAL) { /* removed; the event has told what is left behind */
 		cn_error_release(&err);
 		r = 0;
 	}
 	if (r == 0 && n_left)
-		r = refresh(a, left, n_left, &err);
+		r = refresh(a, left, n_left, true, &err);
 	if (r < 0)
 		fail_all(set, n, &err);
 	for (size_t i = 0; i < n; i++) {
@@ -207,6 +218,21 @@ static int drain_set(struct cn_agent *a, struct cn_wait **set, size_t n, bool la
 		cn_wait_open(a, set[i]);
 	}
 	return r;
+}
+
+void cn_waits_open(struct cn_agent *a, struct cn_waits *l)
+{
+	_cleanup_free_ struct cn_wait **set = cn_calloc(l->n, sizeof(struct cn_wait *));
+	_cleanup_error_ struct cn_error err = {};
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (!l->v[i].err.errnum && !l->v[i].opened && l->v[i].match.kind != CN_MATCH_NODE)
+			set[n++] = &l->v[i];
+	if (n && refresh(a, set, n, false, &err) < 0)
+		fail_all(set, n, &err);
+	for (size_t i = 0; i < n; i++)
+		cn_wait_open(a, set[i]);
 }
 
 int cn_waits_drain(struct cn_agent *a, struct cn_waits *l)

@@ -115,6 +115,18 @@ static int no_osd(const struct cn_wait *w, struct cn_error *err)
 	return -ENOENT;
 }
 
+/* Even --allow-empty is no word on these. */
+static int vanished(const struct cn_wait *w, struct cn_error *err)
+{
+	cn_error_set(err, CN_REFUSED, ESTALE,
+		     "OSDs had an address of this server, and none has now, but no drain of it is recorded as done");
+	cn_error_hint(err,
+		      "where are they now? See: ceph osd tree. If they were removed by hand: openstack stack hook clear "
+		      "--pre-delete %s " CN_GATE,
+		      w->member.stack.name);
+	return -ESTALE;
+}
+
 /* Heat deletes every server of the member once the gate is open: the others must be no storage nodes. */
 static int check_others(struct cn_agent *a, const struct cn_wait *w, const char *id, struct cn_error *err)
 {
@@ -149,9 +161,11 @@ static int check_others(struct cn_agent *a, const struct cn_wait *w, const char 
 
 void cn_wait_look(struct cn_agent *a, struct cn_wait *w)
 {
+	struct cn_known *k = cn_known_get(a, &w->member);
 	_cleanup_free_ char *id = NULL;
 	int r;
 
+	(void)cn_clock_boot_ms(&a->pulse.clock); /* many gates take long: systemd hears of each */
 	cn_error_release(&w->err);
 	cn_match_release(&w->match);
 	cn_server_release(&w->server);
@@ -165,7 +179,10 @@ void cn_wait_look(struct cn_agent *a, struct cn_wait *w)
 				    &w->err);
 	if (r == 0)
 		r = check_others(a, w, id, &w->err);
-	if (r == 0 && w->match.kind == CN_MATCH_NONE && !a->options->allow_empty)
+	k->had_osds |= r == 0 && w->match.kind == CN_MATCH_NODE;
+	if (r == 0 && w->match.kind == CN_MATCH_NONE && k->had_osds)
+		vanished(w, &w->err);
+	else if (r == 0 && w->match.kind == CN_MATCH_NONE && !a->options->allow_empty)
 		no_osd(w, &w->err);
 	if (!w->server.id && id)
 		w->server.id = TAKE_PTR(id);
