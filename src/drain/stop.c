@@ -360,15 +360,41 @@ int cn_stop_until(struct cn_run *run,
 
 /* --- putting back ----------------------------------------------------------------------------------------------------- */
 
+static bool is_unit(const json_t *entry)
+{
+	return strcmp(cn_json_str(entry, "what", ""), "unit") == 0;
+}
+
+static int put_back(struct cn_run *run, const json_t *entry, struct cn_strv *foreign, struct cn_error *err)
+{
+	return is_unit(entry) ? cn_stop_systemd_restore(run, entry, foreign, err)
+			      : cn_stop_kube_restore(run, entry, foreign, err);
+}
+
 static int restore_one(struct cn_run *run, const json_t *entry, struct cn_strv *foreign, struct cn_error *err)
 {
 	int r = cn_may_change(run, err);
 
+	return r < 0 ? r : put_back(run, entry, foreign, err);
+}
+
+/* One that does not start again, or may not be changed, is told of and keeps nobody else from being put back. An API that is away
+ * ends it: the same command goes on later. */
+static int restore_or_tell(struct cn_run *run, const json_t *entry, struct cn_strv *foreign, struct cn_error *err)
+{
+	_cleanup_error_ struct cn_error e = {};
+	int r = cn_may_change(run, err);
+
 	if (r < 0)
 		return r;
-	if (strcmp(cn_json_str(entry, "what", ""), "unit") == 0)
-		return cn_stop_systemd_restore(run, entry, foreign, err);
-	return cn_stop_kube_restore(run, entry, foreign, err);
+	r = put_back(run, entry, foreign, &e);
+	if (r == -EINTR || (r < 0 && !is_unit(entry) && cn_stop_passes(r)))
+		cn_error_move(err, &e);
+	else if (r < 0) {
+		cn_strv_add(foreign, e.message);
+		r = 0;
+	}
+	return r;
 }
 
 /* The last change first: who is held off is let go after what he would have meddled with. */
@@ -380,7 +406,7 @@ int cn_stop_restore(struct cn_run *run, struct cn_strv *ret_foreign, struct cn_e
 		json_t *list = run->drains[i].journal.stopped;
 
 		for (size_t k = json_array_size(list); k-- > 0 && r == 0;)
-			r = restore_one(run, json_array_get(list, k), ret_foreign, err);
+			r = restore_or_tell(run, json_array_get(list, k), ret_foreign, err);
 	}
 	return r < 0 ? cn_error_wrap(err, "cannot start what was stopped") : 0;
 }

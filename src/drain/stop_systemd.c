@@ -364,6 +364,11 @@ static int look(struct cn_run *run, const struct cn_stop_view *v, struct cn_strv
 
 	if (r <= 0)
 		return r;
+	if (geteuid() != 0) {
+		*why = cn_strdup("only root may stop units");
+		*hint = cn_strdup("run it as root, or let the monitors do it: --stop-with mon");
+		return 0;
+	}
 	up_ones(v, &up);
 	r = open_bus(&bus);
 	if (r == 0)

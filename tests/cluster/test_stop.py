@@ -127,7 +127,7 @@ class Stop(ClusterCase):
 
     def osds_of(self, pod):
         label = pod['metadata'].get('labels', {}).get('ceph-osd-id')
-        return [int(label)] if label else [2, 3]
+        return [int(label)] if label else self.cluster.ids(int(pod['spec']['nodeName'][-1]))
 
     def terminate(self, pod):
         """The kubelet: the daemons end, then the pod is gone."""
@@ -193,6 +193,57 @@ class Stop(ClusterCase):
         self.assert_removed(run.wait(), 2)
         self.assertTrue(self.stop_of(run)['does'][0].startswith('evict pod ceph/ceph-osd-x9z2k: its DaemonSet makes another one'))
         self.assertIn('runs on node2 again', run.stdout)
+
+    def told(self):
+        """What the plan would do: the first word of each line."""
+        plan = self.assert_code(self.tool.run('plan', 'node2', '-f', 'json', env={**self.NOBODY, **self.env}), 0).json
+        self.assertEqual(plan['stop']['with'], 'kube')
+        return [line.split()[0] for line in plan['stop']['does']]
+
+    def test_a_label_that_others_need(self):
+        """A pod that activates another OSD, and pods of other namespaces that we see, or may not see."""
+        api = self.helm('DaemonSet')
+        self.assertEqual(self.told(), ['take'])
+        other = api.pod('ceph', 'osd-activate-x', node='node2', labels={'application': 'ceph', 'component': 'osd-activate'},
+                        host_ip='127.0.1.9', pod_ips=['127.0.1.9'])
+        other['spec']['nodeSelector'] = {'ceph-osd': 'enabled'}
+        self.assertEqual(self.told(), ['evict'])
+        api.remove('pods', 'ceph', 'osd-activate-x')
+        other = api.pod('apps', 'tenant', node='node2')
+        other['spec']['nodeSelector'] = {'ceph-osd': 'enabled'}
+        self.assertEqual(self.told(), ['evict'])
+        api.remove('pods', 'apps', 'tenant')
+        api.denied |= {'list pods '}       # of all namespaces
+        self.assertEqual(self.told(), ['evict'])
+        found = {f['what']: f for f in self.tool.run('check', '-f', 'json', env={**self.NOBODY, **self.env}).json['findings']}
+        self.assertIn('not needed: pods of a DaemonSet are evicted', found['list pods']['message'])
+
+    def test_two_nodes_and_one_cancelled(self):
+        """Each node's label stands in the journal of its own drain."""
+        api = self.helm('DaemonSet')
+        api.node('node3', ip='127.0.1.3', labels={'ceph-osd': 'enabled'})
+        api.pod('ceph', 'ceph-osd-node3', node='node3', labels={'application': 'ceph', 'component': 'osd'}, host_ip='127.0.1.3',
+                pod_ips=['127.0.1.3'], owner=('DaemonSet', 'ceph-osd'))['spec']['nodeSelector'] = {'ceph-osd': 'enabled'}
+        self.starts = False
+        self.drain('node3', env=self.env, trap='stop:end:KILL', start=True).wait()
+        labels = [api.get('nodes', '', n)['metadata']['labels'] for n in ('node2', 'node3')]
+        self.assertEqual(['ceph-osd' in x for x in labels], [False, False])
+        self.assert_code(self.tool.run('cancel', 'node3', '-f', 'json', env={**self.NOBODY, **self.env}), 0)
+        self.assertEqual(['ceph-osd' in x for x in labels], [False, True])
+        self.assert_code(self.tool.run('cancel', 'node2', '-f', 'json', env={**self.NOBODY, **self.env}), 0)
+        self.assertEqual(['ceph-osd' in x for x in labels], [True, True])
+
+    def test_what_was_made_anew_is_not_changed(self):
+        """Neither by name in another Kubernetes cluster; the others are put back, and so is a word that does not hold Rook off."""
+        api = self.rook('v1.13.1')
+        held = api.get('deployments', 'rook-ceph', 'rook-ceph-osd-2')['metadata']
+        held['labels'][HOLD] = 'false'
+        self.drain(env=self.env, trap='stop:end:KILL', start=True).wait()
+        self.assertEqual((self.replicas(), held['labels'][HOLD]), ([0, 0, 1], 'true'))
+        api.get('deployments', 'rook-ceph', 'rook-ceph-osd-3')['metadata']['uid'] = 'another'
+        run = self.assert_code(self.tool.run('cancel', 'node2', '-f', 'json', env={**self.NOBODY, **self.env}), 6)
+        self.assertEqual((self.replicas(), held['labels'][HOLD]), ([1, 0, 1], 'false'))
+        self.assertIn('kubectl -n rook-ceph scale deployment rook-ceph-osd-3 --replicas=1', run.stdout)
 
     def test_rook_and_a_pod_that_comes_back(self):
         """Its operator is stopped for that time, but somebody scales an OSD up again just before it is removed."""
@@ -261,6 +312,7 @@ class Stop(ClusterCase):
         run = self.assert_code(self.tool.run('check', '-f', 'json', env=env), 6)
         self.assertEqual([w for w, f in findings(run).items() if not f['ok']], ['patch deployments/scale in rook-ceph'])
         self.assertIn('resources: [deployments/scale], verbs: [get, patch]', run.json['role'])
+        self.assertIn('- {apiGroups: [""], resources: [pods], verbs: [list]}\n---', run.json['role'])
         text = self.assert_code(self.tool.run('check', env=env), 6).stdout
         self.assertIn('kind: Role', text)
         run = self.assert_code(self.drain('--stop-with', 'kube', env=self.env), 4)
