@@ -56,7 +56,7 @@ struct cn_agent {
 	char *trouble; /* the last error of a whole round, so that it is said once */
 	/* while a drain runs */
 	const struct cn_waits *moving;
-	bool in_wait;       /* data moves: Heat may be looked at in between */
+	bool in_wait;       /* data moves or is proved to have moved: Heat may be looked at in between */
 	int64_t look_at_ms; /* CLOCK_BOOTTIME */
 	char *lost;         /* the member whose deletion waits no more; the drain ends for it */
 	bool broken_off;    /* a signal came in the middle of one */

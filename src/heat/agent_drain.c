@@ -36,8 +36,9 @@ static void on_event(struct cn_sink *sink, const json_t *event)
 	const char *kind = cn_json_str(event, "event", ""), *node = cn_json_str(event, "node", "?");
 
 	if (strcmp(kind, "step") == 0)
-		a->in_wait = strcmp(cn_json_str(event, "step", ""), "wait") == 0 &&
-			     strcmp(cn_json_str(event, "state", ""), "begin") == 0;
+		a->in_wait = strcmp(cn_json_str(event, "state", ""), "begin") == 0 &&
+			     (strcmp(cn_json_str(event, "step", ""), "wait") == 0 ||
+			      strcmp(cn_json_str(event, "step", ""), "prove") == 0);
 	if (strcmp(kind, "step") == 0)
 		cn_agent_status("drain of %s: %s", node, cn_json_str(event, "step", ""));
 	if (strcmp(kind, "progress") == 0) {

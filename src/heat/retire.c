@@ -320,17 +320,19 @@ int cn_retire_wait(struct cn_os *os, const struct cn_retire *given, struct cn_cl
 		int e;
 		const char *state = state_of(os, &r, &e, err);
 
-		if (e < 0 && (err->code == CN_INTERRUPTED || err->code == CN_USAGE || e == -ETIME))
+		if (e < 0 && (err->code == CN_INTERRUPTED || err->code == CN_USAGE || e == -ETIME || e == -ENOENT ||
+			      e == -EACCES || e == -EPERM)) /* no later answer is another one */
 			return err->code == CN_INTERRUPTED ? cn_error_interrupted(err) : e;
 		if (e == 0 && !state)
 			break;
-		if (e < 0)
+		if (e < 0) {
 			state = "OpenStack does not answer just now";
+		} else if (strcmp(state, "failed") != 0) {
+			r.again = false; /* it was taken up again: from here a failure is a new one */
+			if (strcmp(state, NOT_BEGUN) != 0)
+				end = INT64_MAX;
+		}
 		cn_error_release(err);
-		if (r.again && strcmp(state, "failed") != 0) /* it was taken up again: from here a failure is a new one */
-			r.again = false;
-		if (strcmp(state, "failed") != 0 && strcmp(state, NOT_BEGUN) != 0)
-			end = INT64_MAX;
 		if (cn_clock_boot_ms(clock) >= end) {
 			cn_error_set(err, CN_FAILED, EBUSY, "Heat does not begin to delete node %s", r.member.name);
 			cn_error_hint(err,
