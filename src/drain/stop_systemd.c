@@ -19,7 +19,8 @@
 #define OBJECT "/org/freedesktop/systemd1"
 #define MANAGER "org.freedesktop.systemd1.Manager"
 #define CALL_US 10000000
-#define JOB_LIMIT_MS 180000 /* a unit's own limit is 90 s, cephadm's 120 */
+#define RELOAD_US 90000000  /* it reads all units again, on a node with hundreds of them */
+#define JOB_LIMIT_MS 180000 /* of all together: a unit's own limit is 90 s, cephadm's 120 */
 
 #define HINT "systemctl disable --now %s, or let the monitors do it: --stop-with mon"
 
@@ -198,85 +199,100 @@ static int enable_or_disable(sd_bus *bus, const char *unit, bool on, bool runtim
 	int r = on ? sd_bus_call_method(bus, DEST, OBJECT, MANAGER, "EnableUnitFiles", e, NULL, "asbb", 1, unit, runtime, false)
 		   : sd_bus_call_method(bus, DEST, OBJECT, MANAGER, "DisableUnitFiles", e, NULL, "asb", 1, unit, runtime);
 
+	return MIN(r, 0);
+}
+
+static int reload(sd_bus *bus, sd_bus_error *e)
+{
+	_cleanup_message_ sd_bus_message *call = NULL;
+	int r = sd_bus_message_new_method_call(bus, &call, DEST, OBJECT, MANAGER, "Reload");
+
 	if (r >= 0)
-		r = sd_bus_call_method(bus, DEST, OBJECT, MANAGER, "Reload", e, NULL, "");
+		r = sd_bus_call(bus, call, RELOAD_US, e, NULL);
 	return MIN(r, 0);
 }
 
 /* --- jobs --- */
 
-struct job {
-	char path[128];
-	char result[64];   /* "": not over */
-	struct units over; /* jobs that ended before we knew the path of ours: name is the path, active the result */
-};
-
+/* arg: jobs that ended, also before we knew the path of ours: name is the path, active the result. */
 static int on_job_removed(sd_bus_message *m, void *arg, sd_bus_error *e _unused_)
 {
-	struct job *job = arg;
+	struct units *over = arg;
 	const char *path, *unit, *result;
 	uint32_t id;
 
 	if (sd_bus_message_read(m, "uoss", &id, &path, &unit, &result) < 0)
 		return 0;
-	cn_grow(&job->over.v, &job->over.cap, job->over.n, sizeof(*job->over.v));
-	job->over.v[job->over.n] = (struct cn_unit){};
-	snprintf(job->over.v[job->over.n].name, sizeof(job->over.v->name), "%s", path);
-	snprintf(job->over.v[job->over.n++].active, sizeof(job->over.v->active), "%s", result);
+	cn_grow(&over->v, &over->cap, over->n, sizeof(*over->v));
+	over->v[over->n] = (struct cn_unit){};
+	snprintf(over->v[over->n].name, sizeof(over->v->name), "%s", path);
+	snprintf(over->v[over->n++].active, sizeof(over->v->active), "%s", result);
 	return 0;
 }
 
-static const char *job_result(const struct job *job)
+static const char *job_result(const struct units *over, const char *path)
 {
-	for (size_t i = 0; i < job->over.n; i++)
-		if (strcmp(job->over.v[i].name, job->path) == 0)
-			return job->over.v[i].active;
+	for (size_t i = 0; i < over->n; i++)
+		if (strcmp(over->v[i].name, path) == 0)
+			return over->v[i].active;
 	return NULL;
 }
 
-/* StartUnit or StopUnit, and the end of its job. */
-static int run_job(struct cn_run *run, sd_bus *bus, const char *method, const char *unit, struct cn_error *err)
+static int ask_job(sd_bus *bus, const char *what, const char *unit, struct cn_strv *paths, struct cn_error *err)
 {
 	_cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
 	_cleanup_message_ sd_bus_message *reply = NULL;
-	const char *what = strcmp(method, "StopUnit") == 0 ? "stop" : "start", *path, *result = NULL;
-	int64_t end = cn_clock_boot_ms(run->clock) + JOB_LIMIT_MS;
-	struct job job = {};
-	sd_bus_slot *slot = NULL;
-	int r;
+	const char *method = strcmp(what, "stop") == 0 ? "StopUnit" : "StartUnit", *path;
+	int r = sd_bus_call_method(bus, DEST, OBJECT, MANAGER, method, &e, &reply, "ss", unit, "replace");
 
-	(void)sd_bus_match_signal(bus, &slot, NULL, OBJECT, MANAGER, "JobRemoved", on_job_removed, &job);
-	(void)sd_bus_call_method(bus, DEST, OBJECT, MANAGER, "Subscribe", NULL, NULL, ""); /* else it sends no signals */
-	r = sd_bus_call_method(bus, DEST, OBJECT, MANAGER, method, &e, &reply, "ss", unit, "replace");
 	if (r >= 0)
 		r = sd_bus_message_read(reply, "o", &path);
-	if (r >= 0)
-		snprintf(job.path, sizeof(job.path), "%s", path);
-	while (r >= 0 && !(result = job_result(&job))) {
-		if (cn_interrupted()) {
-			r = cn_error_interrupted(err);
-			goto out;
-		}
-		if (cn_clock_boot_ms(run->clock) >= end) {
-			r = cn_error_set(err, CN_TIMEOUT, ETIMEDOUT, "systemd did not %s %s within %d s", what, unit,
-					 JOB_LIMIT_MS / 1000);
-			goto out;
-		}
+	if (r < 0)
+		return bus_failed(r, &e, what, unit, err);
+	cn_strv_add(paths, path);
+	return 0;
+}
+
+static int await_job(struct cn_run *run, sd_bus *bus, const char *what, const char *unit, const char *path,
+		     const struct units *over, int64_t end_ms, struct cn_error *err)
+{
+	const char *result;
+
+	while (!(result = job_result(over, path))) {
+		int r;
+
+		if (cn_interrupted())
+			return cn_error_interrupted(err);
+		if (cn_clock_boot_ms(run->clock) >= end_ms)
+			return cn_error_set(err, CN_TIMEOUT, ETIMEDOUT, "systemd did not %s %s within %d s", what, unit,
+					    JOB_LIMIT_MS / 1000);
 		r = sd_bus_process(bus, NULL);
 		if (r == 0)
 			r = sd_bus_wait(bus, 200000);
-		if (r == -EINTR)
-			r = 0;
+		if (r < 0 && r != -EINTR)
+			return bus_failed(r, NULL, what, unit, err);
 	}
-	if (r < 0)
-		r = bus_failed(r, &e, what, unit, err);
-	else if (strcmp(result, "done") != 0)
-		r = cn_error_set(err, CN_FAILED, EIO, "systemd: the job to %s %s ended with '%s'", what, unit, result);
-	else
-		r = 0;
-out:
+	return strcmp(result, "done") == 0
+		       ? 0
+		       : cn_error_set(err, CN_FAILED, EIO, "systemd: the job to %s %s ended with '%s'", what, unit, result);
+}
+
+/* what: "stop" or "start". All are asked for first: the slowest one decides how long it takes. */
+static int run_jobs(struct cn_run *run, sd_bus *bus, const char *what, const struct cn_strv *units, struct cn_error *err)
+{
+	int64_t end = cn_clock_boot_ms(run->clock) + JOB_LIMIT_MS;
+	_cleanup_(cn_strv_release) struct cn_strv paths = {};
+	_cleanup_(units_release) struct units over = {};
+	sd_bus_slot *slot = NULL;
+	int r = 0;
+
+	(void)sd_bus_match_signal(bus, &slot, NULL, OBJECT, MANAGER, "JobRemoved", on_job_removed, &over);
+	(void)sd_bus_call_method(bus, DEST, OBJECT, MANAGER, "Subscribe", NULL, NULL, ""); /* else it sends no signals */
+	for (size_t i = 0; i < units->n && r == 0; i++)
+		r = ask_job(bus, what, units->v[i], &paths, err);
+	for (size_t i = 0; i < units->n && r == 0; i++)
+		r = await_job(run, bus, what, units->v[i], paths.v[i], &over, end, err);
 	sd_bus_slot_unref(slot);
-	units_release(&job.over);
 	return r;
 }
 
@@ -415,27 +431,45 @@ static void note_enabled(struct cn_run *run, sd_bus *bus, int osd, const char *u
 	}
 }
 
-static int disable(sd_bus *bus, const char *unit, struct cn_error *err)
+static int disable(sd_bus *bus, const char *unit, bool *ret_changed, struct cn_error *err)
 {
 	_cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
 	_cleanup_free_ char *state = file_state(bus, unit);
-	int r = 0;
+	int r;
 
-	if (strncmp(state, "enabled", 7) == 0)
-		r = enable_or_disable(bus, unit, false, strcmp(state, "enabled-runtime") == 0, &e);
+	if (strncmp(state, "enabled", 7) != 0)
+		return 0;
+	*ret_changed = true;
+	r = enable_or_disable(bus, unit, false, strcmp(state, "enabled-runtime") == 0, &e);
 	return r < 0 ? bus_failed(r, &e, "disable", unit, err) : 0;
 }
 
-static int stop_one(struct cn_run *run, sd_bus *bus, int osd, const char *unit, struct cn_error *err)
+/* units: of these OSDs, one each. */
+static int stop_units(struct cn_run *run, sd_bus *bus, const struct cn_ids *osds, const struct cn_strv *units,
+		      struct cn_error *err)
 {
-	_cleanup_free_ char *volume = cn_asprintf("ceph-volume@lvm-%d-%s.service", osd, cn_run_osd(run, osd)->uuid);
-	int r = cn_gate(run, true, err);
+	_cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+	bool changed = false;
+	int r = 0;
 
+	for (size_t i = 0; i < osds->n && r == 0; i++) {
+		int id = osds->v[i];
+		_cleanup_free_ char *volume = cn_asprintf("ceph-volume@lvm-%d-%s.service", id, cn_run_osd(run, id)->uuid);
+
+		r = cn_gate(run, true, err);
+		if (r == 0)
+			r = disable(bus, volume, &changed, err);
+		if (r == 0)
+			r = disable(bus, units->v[i], &changed, err);
+	}
+	if (r == 0 && changed) {
+		r = reload(bus, &e);
+		if (r < 0)
+			return bus_failed(r, &e, "reload after disabling", units->v[0], err);
+	}
 	if (r == 0)
-		r = disable(bus, volume, err);
-	if (r == 0)
-		r = disable(bus, unit, err);
-	return r < 0 ? r : run_job(run, bus, "StopUnit", unit, err);
+		r = cn_gate(run, true, err);
+	return r < 0 ? r : run_jobs(run, bus, "stop", units, err);
 }
 
 static int all_stopped(struct cn_run *run _unused_, const struct cn_ids *up, char **ret_what, struct cn_error *err _unused_)
@@ -475,8 +509,8 @@ static int stop(struct cn_run *run, struct cn_error *err)
 		note_enabled(run, bus, up.v[i], units.v[i]);
 	}
 	r = cn_stop_save(run, err);
-	for (size_t i = 0; i < up.n && r == 0; i++)
-		r = stop_one(run, bus, up.v[i], units.v[i], err);
+	if (r == 0)
+		r = stop_units(run, bus, &up, &units, err);
 	return r < 0 ? r : cn_stop_until(run, all_stopped, err);
 }
 
@@ -487,6 +521,7 @@ int cn_stop_systemd_restore(struct cn_run *run, const json_t *entry, struct cn_s
 	_cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
 	const char *unit = cn_json_str(entry, "unit", "?"), *state = cn_json_str(entry, "state", "");
 	const char *host = cn_json_str(entry, "host", "");
+	_cleanup_(cn_strv_release) struct cn_strv units = {};
 	_cleanup_free_ char *now = NULL;
 	_cleanup_bus_ sd_bus *bus = NULL;
 	bool start = cn_json_bool(entry, "start", false), was_enabled = strncmp(state, "enabled", 7) == 0;
@@ -501,11 +536,15 @@ int cn_stop_systemd_restore(struct cn_run *run, const json_t *entry, struct cn_s
 		return 0;
 	}
 	now = file_state(bus, unit);
-	if (was_enabled && strcmp(now, state) != 0)
+	if (was_enabled && strcmp(now, state) != 0) {
 		r = enable_or_disable(bus, unit, true, strcmp(state, "enabled-runtime") == 0, &e);
+		if (r == 0)
+			r = reload(bus, &e);
+	}
 	if (r < 0)
 		return bus_failed(r, &e, "enable", unit, err);
-	return start ? run_job(run, bus, "StartUnit", unit, err) : 0;
+	cn_strv_add(&units, unit);
+	return start ? run_jobs(run, bus, "start", &units, err) : 0;
 }
 
 const struct cn_stop_driver cn_stop_systemd = {.name = "systemd", .look = look, .stop = stop};
