@@ -184,6 +184,34 @@ static int go_read(struct cn_run *run, struct go *g, struct cn_error *err)
 	return r;
 }
 
+static bool is_scaled(const struct cn_run *run, const char *ns, const char *deployment)
+{
+	json_t *e;
+	size_t k;
+
+	for (size_t i = 0; i < run->n; i++)
+		json_array_foreach (run->drains[i].journal.stopped, k, e)
+			if (strcmp(cn_json_str(e, "what", ""), "scale") == 0 && strcmp(cn_json_str(e, "ns", ""), ns) == 0 &&
+			    strcmp(cn_json_str(e, "name", ""), deployment) == 0)
+				return true;
+	return false;
+}
+
+/* A pod of the same owner on the same node stands in for the noted one: of a DaemonSet, and of a Deployment that we told to have
+ * none. A StatefulSet may have several there, each with OSDs of its own: the one that comes back has its name. */
+static bool replaces(const struct cn_run *run, const struct cn_pod *p, const json_t *noted)
+{
+	const char *kind = p->owner_kind ? p->owner_kind : "";
+	_cleanup_free_ char *name = NULL;
+
+	if (strcmp(kind, "StatefulSet") == 0)
+		return strcmp(cn_json_str(noted, "name", ""), p->name) == 0;
+	if (strcmp(kind, "ReplicaSet") != 0 || !p->owner_name)
+		return strcmp(kind, "DaemonSet") == 0;
+	name = cn_deployment_of(p->owner_name, cn_json_str(p->labels, "pod-template-hash", NULL));
+	return is_scaled(run, p->ns, name);
+}
+
 static const json_t *noted_pod(const struct cn_run *run, const struct cn_pod *p, bool same_owner)
 {
 	json_t *e;
@@ -196,7 +224,7 @@ static const json_t *noted_pod(const struct cn_run *run, const struct cn_pod *p,
 			if (strcmp(cn_json_str(e, "uid", ""), p->uid ? p->uid : "?") == 0)
 				return e;
 			if (same_owner && p->owner_uid && p->node && strcmp(cn_json_str(e, "owner", ""), p->owner_uid) == 0 &&
-			    strcmp(cn_json_str(e, "node", ""), p->node) == 0)
+			    strcmp(cn_json_str(e, "node", ""), p->node) == 0 && replaces(run, p, e))
 				return e;
 		}
 	return NULL;

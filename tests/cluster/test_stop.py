@@ -113,6 +113,16 @@ class Stop(ClusterCase):
         volatile = ['osd dump | osds | osd.%d | %s' % (i, w) for i in (2, 3) for w in ('public_addr', 'cluster_addr', 'heartbeat_')]
         self.assert_same(before, list(OURS) + volatile)
 
+    def test_a_unit_that_does_not_start_again(self):
+        """The other one does, and the drain is over."""
+        bus = self.bus({'ceph-osd@2.service': (2, 'enabled'), 'ceph-osd@3.service': (3, 'disabled')})
+        self.drain(env=bus.env, trap='stop:end:KILL', start=True).wait()
+        bus = self.bus({'ceph-osd@2.service': (None, 'disabled')})      # the other one is gone
+        run = self.assert_code(self.tool.run('cancel', 'node2', '-f', 'json', env={**self.NOBODY, **bus.env}), 6)
+        self.assertIn('systemd: cannot start ceph-osd@3.service', run.stdout)
+        self.assertEqual(bus.lines, ['enable ceph-osd@2.service', 'start ceph-osd@2.service'])
+        self.assertNotIn('node2', self.assert_code(self.tool.run('status', env=self.NOBODY), 0).stdout)
+
     # --- Kubernetes ---
     def api(self):
         api = Api(self.dir / 'api')
@@ -204,7 +214,7 @@ class Stop(ClusterCase):
         """A pod that activates another OSD, and pods of other namespaces that we see, or may not see."""
         api = self.helm('DaemonSet')
         self.assertEqual(self.told(), ['take'])
-        other = api.pod('ceph', 'osd-activate-x', node='node2', labels={'application': 'ceph', 'component': 'osd-activate'},
+        other = api.pod('ceph', 'osd-activate-x', node='node2', labels={'application': 'ceph', 'component': 'osd'},
                         host_ip='127.0.1.9', pod_ips=['127.0.1.9'])
         other['spec']['nodeSelector'] = {'ceph-osd': 'enabled'}
         self.assertEqual(self.told(), ['evict'])
@@ -214,6 +224,7 @@ class Stop(ClusterCase):
         self.assertEqual(self.told(), ['evict'])
         api.remove('pods', 'apps', 'tenant')
         api.denied |= {'list pods '}       # of all namespaces
+        self.env = {'KUBECONFIG': api.kubeconfig(ns='ceph')}
         self.assertEqual(self.told(), ['evict'])
         found = {f['what']: f for f in self.tool.run('check', '-f', 'json', env={**self.NOBODY, **self.env}).json['findings']}
         self.assertIn('not needed: pods of a DaemonSet are evicted', found['list pods']['message'])
@@ -244,6 +255,16 @@ class Stop(ClusterCase):
         run = self.assert_code(self.tool.run('cancel', 'node2', '-f', 'json', env={**self.NOBODY, **self.env}), 6)
         self.assertEqual((self.replicas(), held['labels'][HOLD]), ([1, 0, 1], 'false'))
         self.assertIn('kubectl -n rook-ceph scale deployment rook-ceph-osd-3 --replicas=1', run.stdout)
+
+    def test_a_sibling_on_the_node(self):
+        """Another pod of the same StatefulSet, whose OSD is none of ours, is left alone."""
+        api = self.api()
+        for i in (2, 3, 99):
+            ip = '127.0.1.2' if i < 99 else '127.0.1.99'
+            api.pod('ceph', 'osd-%d' % i, node='node2', labels={'application': 'ceph', 'component': 'osd', 'ceph-osd-id': str(i)},
+                    host_ip='127.0.1.2', pod_ips=[ip], owner=('StatefulSet', 'osd'))
+        self.assert_removed(self.drain(env=self.env), 2)
+        self.assertEqual([p['metadata']['name'] for p in api.all('pods')], ['osd-99'])
 
     def test_rook_and_a_pod_that_comes_back(self):
         """Its operator is stopped for that time, but somebody scales an OSD up again just before it is removed."""
