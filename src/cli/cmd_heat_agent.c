@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 
+#include "cephnode/base/log.h"
 #include "cephnode/heat/agent.h"
 #include "cli/cli.h"
 
@@ -59,6 +60,10 @@ int cn_cmd_heat_agent(struct cn_session *s, struct cn_error *err)
 
 	if (r == 0)
 		r = cn_os_open(&config, s->drain.clock, &ctx.os, err);
+	if (r == 0 && !s->drain.kube && !o->kube.off && !o->heat.once)
+		cn_note("no Kubernetes API is configured: OSDs in pods with addresses of their own are not found (--no-kube: "
+			"there "
+			"are none)");
 	if (r == 0)
 		r = cn_heat_agent_run(&ctx, &options, err);
 	cn_os_free(ctx.os);

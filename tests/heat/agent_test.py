@@ -63,7 +63,7 @@ class Rounds(Case):
         self.assertTrue(self.cloud.requests[2][1].endswith("/resources?nested_depth=2"))
 
     def test_an_idle_round_is_one_request(self):
-        p = self.popen("--interval", "1")
+        p = self.popen("--no-kube", "--interval", "1")
         self.until("three rounds", lambda: len(self.cloud.requests) >= 5)
         p.send_signal(signal.SIGTERM)
         self.assertEqual((*p.communicate(timeout=20), p.returncode), ("", "", 0))
@@ -136,7 +136,7 @@ class Rounds(Case):
 class Tokens(Case):
     def test_renewed_after_a_401(self):
         """Once, and the request again."""
-        p = self.popen("--interval", "1")
+        p = self.popen("--no-kube", "--interval", "1")
         self.until("a round", lambda: len(self.cloud.requests) >= 3)
         self.cloud.revoke()
         self.until("another login", lambda: self.cloud.logins == 2)
@@ -148,7 +148,7 @@ class Tokens(Case):
     def test_renewed_in_time(self):
         """Before it expires: no request gets a 401."""
         self.cloud.token_seconds = 4
-        p = self.popen("--interval", "1")
+        p = self.popen("--no-kube", "--interval", "1")
         self.until("three logins", lambda: self.cloud.logins >= 3)
         p.terminate()
         self.assertEqual(p.communicate(timeout=20)[1], "")
@@ -171,6 +171,7 @@ class Tokens(Case):
         err = p.communicate(timeout=20)[1]
         self.assertEqual(err.count("every gate stays closed"), 1, err)
         self.assertIn("answer again", err)
+        self.assertEqual(err.count("no Kubernetes API is configured"), 1, err)
 
     def test_503(self):
         self.cloud.on("GET", "/stacks/storage$", 503)
