@@ -370,7 +370,9 @@ static int choose_stop(struct cn_run *run, struct cn_error *err)
 
 	if (run->n && !run->keep && cn_run_phase(run) < CN_PHASE_PURGE)
 		r = cn_stop_choose_now(run, err);
-	if (r == 0 || err->code == CN_REFUSED || err->code == CN_INTERRUPTED || cn_run_phase(run) >= CN_PHASE_STOP)
+	if (r == 0 || err->code == CN_REFUSED || err->code == CN_INTERRUPTED)
+		return r;
+	if (cn_run_phase(run) >= CN_PHASE_STOP && !cn_stop_passes(r)) /* what passes is waited for at the stop */
 		return r;
 	cn_run_warning(run, "%s; looking again when the OSDs are to be stopped", err->message); /* it may be back by then */
 	cn_error_release(err);

@@ -302,8 +302,11 @@ class Stop(ClusterCase):
         run.cont()
         self.assert_code(run.wait(), 5)
         self.assertTrue(c.is_up(2) and c.is_up(3))
+        run = self.drain(env=self.env, trap='stop:end:KILL', start=True)      # still away: it waits, and goes on
+        wait_for('it waits for the API', lambda: run.ended or any('waiting: ' in w['message'] for w in run.events('warning')))
+        self.assertFalse(run.ended, str(run))
         api.up()
-        run = self.drain(env=self.env, trap='stop:end:KILL', start=True).wait()
+        run.wait()
         self.assertEqual(self.replicas(), [0, 0, 1])
         held = api.get('deployments', 'rook-ceph', 'rook-ceph-osd-2')['metadata']
         self.assertEqual(held['labels'].get(HOLD), 'true')
