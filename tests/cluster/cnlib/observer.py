@@ -111,8 +111,10 @@ class Watch:
                     self.violation('osd.%d %s at epoch %d while its PG %s was %s' % (osd, what, epoch, p, q['state']))
                 elif h['last_epoch_clean'] >= epoch:
                     self.violation('osd.%d %s at epoch %d, its PG %s became clean only at epoch %d' % (osd, what, epoch, p, h['last_epoch_clean']))
-            elif 'active' not in q['state']:
-                self.violation('osd.%d %s at epoch %d and its PG %s is %s' % (osd, what, epoch, p, q['state']))
+            else:
+                state = self.settled(p, q)
+                if 'active' not in state:
+                    self.violation('osd.%d %s at epoch %d and its PG %s stays %s' % (osd, what, epoch, p, state))
         for p in stats:
             if osd in p['up'] or osd in p['acting']:
                 self.violation('osd.%d %s at epoch %d while the statistics show it in PG %s: up %s acting %s' % (
@@ -138,6 +140,15 @@ class Watch:
             except (CommandError, rados.Error) as e:
                 error = str(e)
         return error
+
+    def settled(self, pgid, q):
+        """Its state, once it has peered. Whoever changes pg_num, a weight or an upmap makes each PG concerned peer for a moment;
+        one that needs the OSD that is gone never gets to active, however long one waits."""
+        limit = time.monotonic() + 30
+        while not isinstance(q, str) and 'active' not in q['state'] and time.monotonic() < limit:
+            time.sleep(0.1)
+            q = self.ask(self.now([pgid])[0])
+        return q if isinstance(q, str) else q['state']
 
     def step(self):
         newest = self.c.mon('osd stat')['epoch']
