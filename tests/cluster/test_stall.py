@@ -71,7 +71,8 @@ class Stall(ClusterCase):
         self.addCleanup(lambda: [c.mon('osd set-' + k.replace('_', '-'), ratio=v) for k, v in reversed(ratios)])
         for k, _ in ratios:
             c.mon('osd set-' + k.replace('_', '-'), ratio=0.0001)
-        wait_for('they know it', lambda: 'OSD_BACKFILLFULL' in c.health())
+        # each has to say so itself: one that does not know yet takes backfills for which it has reserved room before
+        wait_for('all know it', lambda: all('backfillfull' in o['state'] for o in c.osds().values()), 60)
         reason, hint = self.go_on(run)
         self.assertRegex(reason, r'waits? for room: osd\.\d+ is \d+\.\d % full.*, and the limit for backfill is 0\.0 %')
         self.type(hint, 'ceph osd set-backfillfull-ratio')
