@@ -378,8 +378,8 @@ static int restore_one(struct cn_run *run, const json_t *entry, struct cn_strv *
 	return r < 0 ? r : put_back(run, entry, foreign, err);
 }
 
-/* One that does not start again, or may not be changed, is told of and keeps nobody else from being put back. An API that is away
- * ends it: the same command goes on later. */
+/* One that does not start again, or may not be changed, is told of and keeps nobody else from being put back. An API that is
+ * away, or a lock that was lost, ends it: the same command goes on later. */
 static int restore_or_tell(struct cn_run *run, const json_t *entry, struct cn_strv *foreign, struct cn_error *err)
 {
 	_cleanup_error_ struct cn_error e = {};
@@ -388,7 +388,7 @@ static int restore_or_tell(struct cn_run *run, const json_t *entry, struct cn_st
 	if (r < 0)
 		return r;
 	r = put_back(run, entry, foreign, &e);
-	if (r == -EINTR || (r < 0 && !is_unit(entry) && cn_stop_passes(r)))
+	if (r == -EINTR || r == -ESTALE || (r < 0 && !is_unit(entry) && cn_stop_passes(r)))
 		cn_error_move(err, &e);
 	else if (r < 0) {
 		cn_strv_add(foreign, e.message);

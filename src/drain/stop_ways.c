@@ -406,7 +406,7 @@ static int take_pod(struct cn_run *run, const struct cn_pod *p, struct cn_error 
 	return cn_kube_delete_pod(run->ctx->kube, p->ns, p->name, p->uid, err);
 }
 
-int cn_way_take(struct cn_run *run, int osd, const struct cn_pod *p, const struct cn_way *w, struct cn_error *err)
+static int take(struct cn_run *run, int osd, const struct cn_pod *p, const struct cn_way *w, struct cn_error *err)
 {
 	int r = 0;
 
@@ -417,6 +417,29 @@ int cn_way_take(struct cn_run *run, int osd, const struct cn_pod *p, const struc
 	if (w->operator_ns)
 		r = hold_off(run, osd, p, w, err);
 	return r < 0 ? r : take_replicas(run, osd, "scale", p->ns, w->name, err);
+}
+
+/* The API server does not know the decision lock: a change that is late must not leave us, for another cephnode may have put back
+ * by then what it finds in the journal. */
+static int may_send(void *arg, struct cn_error *err)
+{
+	return cn_may_change(arg, err);
+}
+
+static struct cn_kube_guard guard_of(struct cn_run *run)
+{
+	return (struct cn_kube_guard){.may_send = may_send, .arg = run, .timeout_ms = CN_CHANGE_TIMEOUT_S * 1000};
+}
+
+int cn_way_take(struct cn_run *run, int osd, const struct cn_pod *p, const struct cn_way *w, struct cn_error *err)
+{
+	struct cn_kube_guard guard = guard_of(run);
+	int r;
+
+	cn_kube_set_guard(run->ctx->kube, &guard);
+	r = take(run, osd, p, w, err);
+	cn_kube_set_guard(run->ctx->kube, NULL);
+	return r;
 }
 
 /* --- putting back ----------------------------------------------------------------------------------------------------- */
@@ -509,6 +532,7 @@ static int restore_replicas(struct cn_run *run, const json_t *e, struct cn_strv 
 
 int cn_stop_kube_restore(struct cn_run *run, const json_t *entry, struct cn_strv *ret_foreign, struct cn_error *err)
 {
+	struct cn_kube_guard guard = guard_of(run);
 	const char *what = str(entry, "what");
 	int r = -EEXIST;
 
@@ -519,6 +543,7 @@ int cn_stop_kube_restore(struct cn_run *run, const json_t *entry, struct cn_strv
 		by_hand(entry, "no Kubernetes API here", ret_foreign);
 		return 0;
 	}
+	cn_kube_set_guard(run->ctx->kube, &guard);
 	for (int i = 0; i < TRIES && r == -EEXIST; i++) {
 		cn_error_release(err);
 		if (strcmp(what, "label") == 0)
@@ -528,5 +553,6 @@ int cn_stop_kube_restore(struct cn_run *run, const json_t *entry, struct cn_strv
 		else
 			r = restore_replicas(run, entry, ret_foreign, err);
 	}
+	cn_kube_set_guard(run->ctx->kube, NULL);
 	return r;
 }

@@ -167,8 +167,9 @@ static curl_socket_t open_socket(void *arg _unused_, curlsocktype purpose _unuse
 	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
-static void set_limits(CURL *e, const struct cn_http_config *c)
+static void set_limits(CURL *e, const struct cn_http_config *c, int64_t timeout_ms)
 {
+	timeout_ms = timeout_ms ? timeout_ms : c->timeout_ms;
 #if LIBCURL_VERSION_NUM >= 0x075500
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
 #else
@@ -182,7 +183,7 @@ static void set_limits(CURL *e, const struct cn_http_config *c)
 	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
 			 (long)(c->connect_timeout_ms ? c->connect_timeout_ms : CONNECT_TIMEOUT_MS));
-	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)(c->timeout_ms ? c->timeout_ms : TIMEOUT_MS));
+	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)(timeout_ms ? timeout_ms : TIMEOUT_MS));
 }
 
 /* A secret may stand in any of them. */
@@ -379,12 +380,42 @@ static void set_proxy(struct cn_http *h, const char *url)
 		curl_easy_setopt(h->easy, CURLOPT_NOPROXY, ""); /* one that was named counts, whatever no_proxy says */
 }
 
+/* --- may it still be sent? --- */
+
+struct gate {
+	const struct cn_http_request *req;
+	struct cn_error *err;
+	int r;
+};
+
+#if LIBCURL_VERSION_NUM >= 0x075000
+/* Connecting takes several round trips, and a process may be stopped in each: only now nothing stands between. */
+static int on_ready(void *arg, char *ip _unused_, char *local_ip _unused_, int port _unused_, int local_port _unused_)
+{
+	struct gate *g = arg;
+
+	g->r = g->req->may_send(g->req->may_send_arg, g->err);
+	return g->r < 0 ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+#endif
+
+static void set_gate(CURL *e _unused_, const struct cn_http_request *req _unused_, struct gate *g _unused_)
+{
+#if LIBCURL_VERSION_NUM >= 0x075000
+	if (req->may_send) {
+		curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_ready);
+		curl_easy_setopt(e, CURLOPT_PREREQDATA, g);
+	}
+#endif
+}
+
 static int exchange(struct cn_http *h, const struct cn_http_request *req, const struct cn_url *u, struct answer *a,
 		    struct cn_error *err)
 {
 	char words[CURL_ERROR_SIZE] = "";
 	struct curl_slist *headers = headers_of(req), *connect = NULL;
 	_cleanup_free_ char *renamed = NULL;
+	struct gate gate = {.req = req, .err = err};
 	CURLcode code = CURLE_OK;
 	int r;
 
@@ -392,7 +423,8 @@ static int exchange(struct cn_http *h, const struct cn_http_request *req, const 
 	if (h->config.server_name)
 		renamed = rename_server(h, u, &connect, &headers);
 	set_request(h->easy, req, renamed ? renamed : req->url, headers);
-	set_limits(h->easy, &h->config);
+	set_limits(h->easy, &h->config, req->timeout_ms);
+	set_gate(h->easy, req, &gate);
 	set_tls(h->easy, &h->config);
 	set_proxy(h, req->url);
 	curl_easy_setopt(h->easy, CURLOPT_ERRORBUFFER, words);
@@ -406,6 +438,8 @@ static int exchange(struct cn_http *h, const struct cn_http_request *req, const 
 	if (r == 0 && a->too_big)
 		r = cn_error_set(err, CN_FAILED, EMSGSIZE, "%s:%d: the answer is larger than %zu bytes", u->host, u->port,
 				 a->max);
+	else if (r == 0 && gate.r < 0)
+		r = gate.r;
 	else if (r == 0 && code != CURLE_OK)
 		r = failed(h, code, words, u, err);
 	if (r == 0) {
@@ -433,6 +467,8 @@ int cn_http_do(struct cn_http *h, const struct cn_http_request *req, struct cn_h
 	r = cn_url_parse(req->url, &u, err);
 	if (r == 0)
 		r = may_talk(&h->config, &u, req, err);
+	if (r == 0 && req->may_send)
+		r = req->may_send(req->may_send_arg, err);
 	if (r < 0)
 		return r;
 	atomic_fetch_add(&exchanges, 1);

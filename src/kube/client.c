@@ -26,6 +26,7 @@ struct cn_kube {
 	struct cn_kube_config config;
 	struct cn_kube_options options;
 	struct cn_clock *clock;
+	const struct cn_kube_guard *guard;
 	struct cn_kube_credential *credential;
 	pthread_mutex_t lock; /* of those that are not in use: */
 	struct line *lines;
@@ -102,6 +103,11 @@ const struct cn_kube_options *cn_kube_options(const struct cn_kube *k)
 	return &k->options;
 }
 
+void cn_kube_set_guard(struct cn_kube *k, const struct cn_kube_guard *guard)
+{
+	k->guard = guard;
+}
+
 /* --- connections --- */
 
 static int new_line(struct cn_kube *k, unsigned generation, struct line *ret, struct cn_error *err)
@@ -151,11 +157,22 @@ struct call {
 	const char *method, *path, *content_type;
 	enum cn_kube_retry retry;
 	char *body;
+	const struct cn_kube_guard *guard; /* NULL: it may always be sent */
+	bool held_back;                    /* the guard has said no */
 	unsigned repeats;
-	int64_t waited_ms;
+	int64_t waited_ms, begun_ms;
 	bool renewed;
 	unsigned generation; /* of the credential that was sent */
 };
+
+static int may_send(void *arg, struct cn_error *err)
+{
+	struct call *c = arg;
+	int r = c->guard->may_send(c->guard->arg, err);
+
+	c->held_back = r < 0;
+	return r;
+}
 
 static int exchange(struct cn_kube *k, struct call *c, struct cn_http_response *ret, struct cn_error *err)
 {
@@ -178,6 +195,9 @@ static int exchange(struct cn_kube *k, struct call *c, struct cn_http_response *
 			.body = c->body,
 			.body_len = c->body ? strlen(c->body) : 0,
 			.headers = headers,
+			.timeout_ms = c->guard ? c->guard->timeout_ms : 0,
+			.may_send = c->guard ? may_send : NULL,
+			.may_send_arg = c,
 		};
 
 		headers[n++] = "Accept: application/json";
@@ -210,15 +230,24 @@ static int64_t pause_ms(struct cn_kube *k, struct call *c, int r, const struct c
 	return cn_kube_is_budget(a) ? -1 : a->retry_after_ms;
 }
 
+static bool is_enough(struct cn_kube *k, const struct call *c, int64_t ms)
+{
+	int64_t passed = cn_clock_boot_ms(k->clock) - c->begun_ms;
+
+	return c->repeats == MOST_REPEATS || c->waited_ms + ms > MOST_WAIT_MS || (c->guard && passed + ms > c->guard->timeout_ms);
+}
+
 static int converse(struct cn_kube *k, struct call *c, struct cn_http_response *ret, struct cn_error *err)
 {
+	c->begun_ms = cn_clock_boot_ms(k->clock);
+	c->guard = strcmp(c->method, "GET") == 0 ? NULL : k->guard;
 	for (;;) {
 		struct cn_http_response a = {};
 		_cleanup_error_ struct cn_error e = {};
 		int r = exchange(k, c, &a, &e);
 		int64_t ms = pause_ms(k, c, r, &a);
 
-		if (ms < 0 || c->repeats == MOST_REPEATS || c->waited_ms + ms > MOST_WAIT_MS) {
+		if (ms < 0 || is_enough(k, c, ms)) {
 			*ret = a;
 			if (r < 0)
 				cn_error_move(err, &e);
@@ -257,6 +286,8 @@ static int request(struct cn_kube *k, struct call *c, struct cn_http_response *r
 		return 0;
 	if (r == -EINTR || (r < 0 && e.code == CN_USAGE))
 		r = -e.errnum;
+	else if (r < 0 && c->held_back)
+		cn_error_wrap(&e, "%s %s was not sent%s", c->method, c->path, c->repeats ? " again" : "");
 	else if (r < 0)
 		r = unreachable(&e);
 	else

@@ -5,11 +5,11 @@ import subprocess
 import sys
 import threading
 
-from cnlib.case import OURS, QUICK, ClusterCase, wait_for
+from cnlib.case import CAMPAIGN, OURS, QUICK, ClusterCase, signal, wait_for
 from cnlib.util import CEPHNODE, ROOT, clean_env, die_with_parent
 
 sys.path.insert(0, str(ROOT / 'tests' / 'contract'))
-from apiserver import Api  # noqa: E402
+from apiserver import Answer, Api  # noqa: E402
 
 TIMEOUT = 900
 FAKESYSTEMD = CEPHNODE.parent / 'tests' / 'fakesystemd'
@@ -316,6 +316,23 @@ class Stop(ClusterCase):
         wait_for('they are up', lambda: c.is_up(2) and c.is_up(3))
         volatile = ['osd dump | osds | osd.%d | %s' % (i, w) for i in (2, 3) for w in ('public_addr', 'cluster_addr', 'heartbeat_')]
         self.assert_same(before, list(OURS) + volatile)
+
+    if CAMPAIGN:    # nearly a minute, for a lease has to run out; tests/contract has what the client does
+        def test_a_change_that_comes_too_late(self):
+            """The drain stands still between two tries to take the label off, and is cancelled meanwhile: it does not try again."""
+            api = self.helm('DaemonSet')
+            api.on('PATCH', '/nodes/', Answer(429, 'busy', {'Retry-After': '8'}))
+            run = self.drain('-v', env=self.env, start=True)
+            wait_for('it waits to try again', lambda: run.ended or 'again in 8000 ms' in run.stderr, 120)
+            run.process.send_signal(signal.SIGSTOP)
+            self.assert_code(self.tool.run('cancel', 'node2', '-f', 'json', env={**self.NOBODY, **self.env}), 0)
+            run.cont()
+            self.assert_code(run.wait(), 1)
+            self.assertIn('PATCH /api/v1/nodes/node2 was not sent again: the lock was not renewed in time', run.stdout)
+            self.assertIn('the drain of node2 was cancelled', run.stderr)
+            self.assertEqual([m for m, p in api.requests if m != 'GET' and 'reviews' not in p], ['PATCH'])
+            self.assertEqual(api.get('nodes', '', 'node2')['metadata']['labels']['ceph-osd'], 'enabled')
+            self.assertTrue(self.cluster.is_up(2) and self.cluster.is_up(3))
 
     # --- check ---
     def test_check(self):

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One operation of the Kubernetes client, its outcome as one line of JSON: for client_test.py and credentials_test.py.
+ * One operation of the Kubernetes client, its outcome as one line of JSON: for the *_test.py beside it.
  *
  * kubeprobe [--kubeconfig FILE] [--context NAME] [--clock still] [--timeout MS] OPERATION...
  *   config [FILE]                    what cn_kube_config_load() finds; of secrets only whether they are there
  *   get|once METHOD PATH [BODY]      cn_kube_request() with CN_KUBE_REPEAT or CN_KUBE_ONCE
  *   list PATH [QUERY]                cn_kube_list(): names, and how often it began again
  *   lists N PATH                     N lists side by side
+ *   label PATH KEY [VALUE]           the object is read, and cn_kube_label_set()
+ *   scale NS DEPLOYMENT N            cn_kube_scale_get(), cn_kube_scale_set()
+ *   evict|delete NS POD UID          cn_kube_evict(), cn_kube_delete_pod()
+ *   guard ANSWERS                    what the guard of changes says from now on each time: "++-" yes, yes, no; then no for ever
  *   batch                            the above, one a line of stdin as a JSON array of strings, and ["advance", SECONDS]
  * --clock still: waits do not wait, and time stands still but for them.
  */
@@ -17,7 +21,7 @@
 #include "cephnode/base/interrupt.h"
 #include "cephnode/base/log.h"
 #include "cephnode/base/parallel.h"
-#include "cephnode/kube/client.h"
+#include "cephnode/kube/workloads.h"
 
 struct probe {
 	struct cn_kube_options options;
@@ -185,6 +189,67 @@ static void do_lists(struct probe *p, char **a)
 	free(m.out);
 }
 
+/* --- what changes --- */
+
+static void do_label(struct probe *p, char **a)
+{
+	_cleanup_error_ struct cn_error err = {};
+	_cleanup_json_ json_t *object = NULL;
+	int r = cn_kube_request(p->kube, CN_KUBE_REPEAT, "GET", a[0], NULL, NULL, &object, NULL, &err);
+
+	if (r == 0)
+		r = cn_kube_label_set(p->kube, a[0], object, a[1], a[2], &err);
+	tell(p->out, r, &err);
+}
+
+static void do_scale(struct probe *p, char **a)
+{
+	_cleanup_(cn_kube_scale_release) struct cn_kube_scale s = {};
+	_cleanup_error_ struct cn_error err = {};
+	int r = cn_kube_scale_get(p->kube, a[0], a[1], &s, &err);
+
+	if (r == 0) {
+		json_object_set_new(p->out, "replicas", json_integer(s.replicas));
+		json_object_set_new(p->out, "selector", cn_json_string(s.selector));
+		json_object_set_new(p->out, "group", cn_json_string(s.group));
+		r = cn_kube_scale_set(p->kube, a[0], a[1], &s, atoi(a[2]), &err);
+	}
+	tell(p->out, r, &err);
+}
+
+static void do_evict(struct probe *p, char **a)
+{
+	_cleanup_error_ struct cn_error err = {};
+
+	tell(p->out, cn_kube_evict(p->kube, a[0], a[1], a[2], &err), &err);
+}
+
+static void do_delete(struct probe *p, char **a)
+{
+	_cleanup_error_ struct cn_error err = {};
+
+	tell(p->out, cn_kube_delete_pod(p->kube, a[0], a[1], a[2], &err), &err);
+}
+
+static char answers[16];
+static size_t asked;
+
+static int may_send(void *arg _unused_, struct cn_error *err)
+{
+	if (asked < strlen(answers) && answers[asked++] == '+')
+		return 0;
+	return cn_error_set(err, CN_FAILED, ESTALE, "the lock is lost");
+}
+
+static void do_guard(struct probe *p, char **a)
+{
+	static const struct cn_kube_guard guard = {.may_send = may_send, .timeout_ms = 2000};
+
+	snprintf(answers, sizeof(answers), "%s", a[0]);
+	asked = 0;
+	cn_kube_set_guard(p->kube, &guard);
+}
+
 static void do_advance(struct probe *p _unused_, char **a)
 {
 	moved_ms += atoll(a[0]) * 1000;
@@ -195,8 +260,9 @@ static const struct {
 	int needs; /* arguments */
 	void (*run)(struct probe *p, char **a);
 } operations[] = {
-	{"config", 0, do_config}, {"get", 2, do_repeat},  {"once", 2, do_once},
-	{"list", 1, do_list},     {"lists", 2, do_lists}, {"advance", 1, do_advance},
+	{"config", 0, do_config}, {"get", 2, do_repeat},      {"once", 2, do_once},   {"list", 1, do_list},
+	{"lists", 2, do_lists},   {"advance", 1, do_advance}, {"label", 2, do_label}, {"scale", 3, do_scale},
+	{"evict", 3, do_evict},   {"delete", 3, do_delete},   {"guard", 1, do_guard},
 };
 
 static void log_line(enum cn_log_level level _unused_, const char *text)

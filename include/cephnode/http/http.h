@@ -26,6 +26,11 @@ struct cn_http_request {
 	const char *body;         /* NULL: none */
 	size_t body_len;
 	const char *const *headers; /* "Name: value", NULL-terminated; NULL: none. May hold secrets: never logged */
+	int64_t timeout_ms;         /* of this exchange; 0: as configured */
+	/* Asked before it connects, and again when nothing is left but to send: negative, with err set, ends it unsent. NULL: it
+	 * may. Must not block. */
+	int (*may_send)(void *arg, struct cn_error *err);
+	void *may_send_arg;
 };
 
 struct cn_http_response {
@@ -49,7 +54,8 @@ void cn_http_free(struct cn_http *h);
  * ECONNREFUSED, EHOSTUNREACH (no such name, no route), ETIMEDOUT (code CN_TIMEOUT), ECONNRESET (closed or reset in mid-answer:
  * the request may have been carried out), EPROTO (not HTTP, TLS that fails), EKEYREJECTED (certificate: unknown CA, wrong name,
  * expired), EMSGSIZE (more than max_bytes), EPERM (plain http to another machine, CN_USAGE); -EINTR at once when
- * cn_interrupted(). The message names host and port and curl's cause; never a header or a body. Blocks for at most timeout_ms. */
+ * cn_interrupted(); what may_send returns. The message names host and port and curl's cause; never a header or a body. Blocks for
+ * at most timeout_ms. */
 int cn_http_do(struct cn_http *h, const struct cn_http_request *req, struct cn_http_response *ret, struct cn_error *err);
 
 /* True when the URL's host is a loopback address or "localhost". */

@@ -16,6 +16,16 @@ void cn_kube_free(struct cn_kube *k); /* accepts NULL */
 const struct cn_kube_config *cn_kube_config(const struct cn_kube *k);
 const struct cn_kube_options *cn_kube_options(const struct cn_kube *k); /* copies, as long as k lives */
 
+/* For changes under a lock that runs out when its holder stands still. */
+struct cn_kube_guard {
+	/* Asked right before each sending of what is no GET, also of a repeat. Negative with err set: it is not sent. */
+	int (*may_send)(void *arg, struct cn_error *err);
+	void *arg;
+	int64_t timeout_ms; /* of one exchange; and nothing is repeated when so much time has passed since the first */
+};
+/* Borrowed until the next call; NULL: none. Not while another thread uses k. */
+void cn_kube_set_guard(struct cn_kube *k, const struct cn_kube_guard *guard);
+
 /* What a server says when it refuses: the Status object of its answer. */
 struct cn_kube_status {
 	int code;      /* of HTTP */
@@ -33,12 +43,13 @@ enum cn_kube_retry {
 
 /* One request; path begins with "/api/" or "/apis/" and may have a query. body: JSON or NULL, borrowed; content_type NULL:
  * application/json. Waits and repeats as the server asks (429 and 5xx with Retry-After; resets and EOF where `retry` allows), at
- * most 10 times and within the time limit of the options (30 s of waiting in all); a 401 renews the credential once.
- * 2xx: 0 and *ret_json (new reference; NULL for an empty body). Else negative, *ret_status (may be NULL) filled, and err:
+ * most 10 times and within the time limit of the options (30 s of waiting in all), or of the guard; a 401 renews the credential
+ * once. 2xx: 0 and *ret_json (new reference; NULL for an empty body). Else negative, *ret_status (may be NULL) filled, and err:
  * 401 -EACCES, 403 -EPERM (the message has the server's words, the hint what right is missing), 404 -ENOENT (CN_NOT_FOUND), 409
  * -EEXIST, 410 -ESTALE, 429 of a disruption budget -EBUSY, other 429 and 503 -EAGAIN, 422 and other 4xx -EINVAL, 5xx -EREMOTEIO,
- * 3xx -EPROTO; an answer that is no JSON -EBADMSG; what cn_http_do() returns: an API that cannot be reached or hangs has code
- * CN_TIMEOUT where a drain may be resumed. Blocks; CHANGES the Kubernetes cluster with other methods than GET. */
+ * 3xx -EPROTO; an answer that is no JSON -EBADMSG; what the guard returns: it was not sent; what cn_http_do() returns: an API
+ * that cannot be reached or hangs has code CN_TIMEOUT where a drain may be resumed. Blocks; CHANGES the Kubernetes cluster with
+ * other methods than GET. */
 int cn_kube_request(struct cn_kube *k, enum cn_kube_retry retry, const char *method, const char *path, const char *content_type,
 		    const json_t *body, json_t **ret_json, struct cn_kube_status *ret_status, struct cn_error *err);
 
