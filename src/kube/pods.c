@@ -12,6 +12,7 @@
 
 #define LABEL_OSD "ceph-osd-id"
 #define LABEL_ROOK_HOST "topology-location-host"
+#define CREATED_BY "kubernetes.io/created-by"
 
 const char *cn_flavour_name(enum cn_kube_flavour f)
 {
@@ -128,15 +129,26 @@ static void read_addresses(struct cn_pod *p, const json_t *status)
 	add_ip(p, cn_json_str(status, "podIP", NULL)); /* the only one before 1.16 */
 }
 
+/* Kubernetes before 1.6 has owners of pods in an annotation alone: JSON, as text. Its later releases dropped it. */
+static json_t *created_by(const json_t *metadata)
+{
+	const char *text = cn_json_str(cn_json_obj(metadata, "annotations"), CREATED_BY, NULL);
+	_cleanup_json_ json_t *j = text ? cn_json_parse(text, strlen(text), NULL) : NULL;
+
+	return json_incref(cn_json_obj(j, "reference"));
+}
+
 /* The controller: of several owners the one that says so. */
 static void read_owner(struct cn_pod *p, const json_t *metadata)
 {
 	const json_t *owners = cn_json_arr(metadata, "ownerReferences"), *one, *owner = NULL;
+	_cleanup_json_ json_t *creator = json_array_size(owners) ? NULL : created_by(metadata);
 	size_t i;
 
 	json_array_foreach (owners, i, one)
 		if (cn_json_bool(one, "controller", false) || json_array_size(owners) == 1)
 			owner = one;
+	owner = creator ? creator : owner;
 	p->owner_kind = dup(owner, "kind");
 	p->owner_name = dup(owner, "name");
 	p->owner_uid = dup(owner, "uid");

@@ -124,8 +124,8 @@ class Stop(ClusterCase):
         self.assertNotIn('node2', self.assert_code(self.tool.run('status', env=self.NOBODY), 0).stdout)
 
     # --- Kubernetes ---
-    def api(self):
-        api = Api(self.dir / 'api')
+    def api(self, **how):
+        api = Api(self.dir / 'api', **how)
         api.up()
         self.addCleanup(api.down)
         api.on_terminate, api.on_start = self.terminate, self.start_pod
@@ -189,6 +189,18 @@ class Stop(ClusterCase):
         self.assertIn('kubectl label node node2 ceph-osd=enabled', run.stdout)
         self.assert_clean_report(observer, [2, 3])
         self.assert_data()
+
+    def test_pods_of_kubernetes_1_5(self):
+        """The blueprint's: answers made by hand, plain http, CRUSH hosts named after pods, whose DaemonSet stands in an annotation alone."""
+        api, labels = self.api(version='v1.5.8', tls=False), {'app': 'ceph', 'daemon': 'osd'}
+        api.daemonset('ceph', 'ceph-osd', match=labels, node_selector={'ceph-osd': 'enabled'})
+        pod = api.pod('ceph', 'node2', node='node2', labels=labels, host_ip='127.0.1.2', pod_ips=['127.0.1.2'], owner=('DaemonSet', 'ceph-osd'))
+        pod['spec']['nodeSelector'] = {'ceph-osd': 'enabled'}
+        self.assertNotIn('ownerReferences', pod['metadata'])
+        run = self.drain(env=self.env)
+        self.assert_removed(run, 2)
+        self.assertEqual(self.stop_of(run)['does'], ['take label ceph-osd=enabled off node node2, which DaemonSet ceph/ceph-osd asks for'])
+        self.assertEqual((api.all('pods'), api.get('nodes', '', 'node2')['metadata']['labels'].get('ceph-osd')), ([], None))
 
     def test_a_budget_and_what_comes_back_at_once(self):
         """No right on nodes: evicted as soon as the budget allows it; what is made in its place cannot start any more."""

@@ -214,6 +214,51 @@ static void test_crush_host(void **state _unused_)
 	}
 }
 
+/* Kubernetes 1.5, by hand: no recorded answer has it. */
+static void owner_is(const char *annotation, const char *references, const char *want)
+{
+	_cleanup_json_ json_t *pod =
+		json_pack("{s{ss,s{ss}}}", "metadata", "name", "osd-x", "annotations", "kubernetes.io/created-by", annotation);
+	_cleanup_free_ char *got = NULL;
+	struct cn_pod p;
+
+	if (references)
+		json_object_set_new(json_object_get(pod, "metadata"), "ownerReferences", json_loads(references, 0, NULL));
+	cn_pod_read(pod, CN_FLAVOUR_CEPH_DOCKER, NULL, &p);
+	got = cn_asprintf("%s %s %s", p.owner_kind ? p.owner_kind : "-", p.owner_name ? p.owner_name : "-",
+			  p.owner_uid ? p.owner_uid : "-");
+	assert_string_equal(got, want);
+	cn_pod_release(&p);
+}
+
+#define SERIALIZED                                                                                                               \
+	"{\"kind\":\"SerializedReference\",\"apiVersion\":\"v1\",\"reference\":{\"kind\":\"DaemonSet\",\"namespace\":\"ceph\","  \
+	"\"name\":\"ceph-osd\",\"uid\":\"u1\",\"apiVersion\":\"extensions\",\"resourceVersion\":\"42\"}}\n"
+
+static void test_created_by(void **state _unused_)
+{
+	static const char *const none[] = {"",
+					   "{",
+					   "[]",
+					   "7",
+					   "{}",
+					   "null",
+					   "{\"reference\":\"DaemonSet\"}",
+					   "{\"reference\":[{\"kind\":\"DaemonSet\"}]}",
+					   "{\"reference\":{\"kind\":7,\"name\":{}}}"};
+	_cleanup_free_ char *deep = cn_malloc(100001);
+
+	owner_is(SERIALIZED, NULL, "DaemonSet ceph-osd u1");
+	owner_is(SERIALIZED, "[]", "DaemonSet ceph-osd u1");
+	owner_is(SERIALIZED, "[{\"kind\":\"ReplicaSet\",\"name\":\"r\",\"uid\":\"u2\"}]", "ReplicaSet r u2");
+	owner_is(SERIALIZED, "[{\"kind\":\"A\"},{\"kind\":\"B\"}]", "- - -"); /* several, and none is the controller */
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+		owner_is(none[i], NULL, "- - -");
+	memset(deep, '[', 100000);
+	deep[100000] = 0;
+	owner_is(deep, NULL, "- - -");
+}
+
 static void assert_state(const char *json, enum cn_pod_state want)
 {
 	_cleanup_json_ json_t *pod = json_loads(json, 0, NULL);
@@ -502,6 +547,7 @@ int main(void)
 		with_api(test_nothing_there), with_api(test_two_flavours),
 		with_api(test_forbidden),     with_api(test_own_namespace),
 		with_api(test_options),       with_api(test_restart),
+		with_api(test_created_by),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
