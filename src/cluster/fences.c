@@ -125,18 +125,19 @@ static void read_pools(const json_t *reply, struct cn_fence_map *m)
 	}
 }
 
-static void read_osds(const json_t *reply, struct cn_fence_map *m)
+static int read_osds(const json_t *reply, struct cn_fence_map *m, struct cn_error *err)
 {
 	const json_t *osds = cn_json_arr(reply, "osds"), *j;
 	size_t i;
+	int r = 0;
 
 	m->osds = cn_calloc(json_array_size(osds), sizeof(*m->osds));
 	json_array_foreach (osds, i, j) {
 		m->osds[i].id = (int)cn_json_int(j, "osd", -1);
-		(void)cn_ip_parse_entity(cn_json_str(j, "public_addr", NULL), &m->osds[i].ip);
-		(void)cn_ip_parse_entity(cn_json_str(j, "cluster_addr", NULL), &m->osds[i].cluster_ip);
+		r = r < 0 ? r : cn_osd_addresses_read(j, &m->osds[i].at, err);
 	}
 	m->n_osds = i;
+	return r;
 }
 
 int cn_fence_map_get(struct cn_cluster *c, struct cn_fence_map *ret, struct cn_error *err)
@@ -158,8 +159,10 @@ int cn_fence_map_get(struct cn_cluster *c, struct cn_fence_map *ret, struct cn_e
 	read_fences(list, false, ret);
 	read_fences(cn_json_obj(reply, "range_blocklist"), true, ret);
 	read_pools(reply, ret);
-	read_osds(reply, ret);
-	return 0;
+	r = read_osds(reply, ret, err);
+	if (r < 0)
+		cn_fence_map_release(ret);
+	return r;
 }
 
 void cn_fence_map_release(struct cn_fence_map *m)

@@ -6,18 +6,49 @@
 
 #include "cephnode/cluster/maps.h"
 
-/* Nautilus and later print every address of an OSD in an addrvec, older releases one string. */
-static struct cn_ip read_address(const json_t *osd, const char *vec_key, const char *key)
+bool cn_osd_addresses_have(const struct cn_osd_addresses *a, const struct cn_ip *ip)
 {
-	struct cn_ip ip = {};
+	for (size_t i = 0; i < a->n; i++)
+		if (cn_ip_equal(&a->v[i], ip))
+			return true;
+	return false;
+}
+
+static bool add_address(const char *entity, struct cn_osd_addresses *to)
+{
+	struct cn_ip ip;
+
+	if (!cn_ip_parse_entity(entity, &ip) || cn_osd_addresses_have(to, &ip))
+		return true;
+	if (to->n == CN_OSD_ADDRESSES)
+		return false;
+	to->v[to->n++] = ip;
+	return true;
+}
+
+/* Nautilus and later print every address of an OSD in an addrvec, older releases one string. */
+static bool add_addresses(const json_t *osd, const char *vec_key, const char *key, struct cn_osd_addresses *to)
+{
+	size_t i, before = to->n;
 	json_t *a;
-	size_t i;
 
 	json_array_foreach (cn_json_arr(cn_json_obj(osd, vec_key), "addrvec"), i, a)
-		if (cn_ip_parse_entity(cn_json_str(a, "addr", NULL), &ip))
-			return ip;
-	cn_ip_parse_entity(cn_json_str(osd, key, NULL), &ip);
-	return ip;
+		if (!add_address(cn_json_str(a, "addr", NULL), to))
+			return false;
+	return to->n > before || add_address(cn_json_str(osd, key, NULL), to);
+}
+
+int cn_osd_addresses_read(const json_t *osd, struct cn_osd_addresses *ret, struct cn_error *err)
+{
+	struct cn_osd_addresses a = {};
+	bool fits = add_addresses(osd, "public_addrs", "public_addr", &a);
+
+	a.n_public = a.n;
+	if (!fits || !add_addresses(osd, "cluster_addrs", "cluster_addr", &a))
+		return cn_error_set(err, CN_FAILED, E2BIG, "osd.%d has more than %d addresses", (int)cn_json_int(osd, "osd", -1),
+				    CN_OSD_ADDRESSES);
+	*ret = a;
+	return 0;
 }
 
 static int osd_cmp(const void *a, const void *b)
@@ -33,7 +64,7 @@ struct reading {
 	size_t cap;
 };
 
-static int read_osd(void *arg, const json_t *j, struct cn_error *err _unused_)
+static int read_osd(void *arg, const json_t *j, struct cn_error *err)
 {
 	struct reading *rd = arg;
 	struct cn_osd *o;
@@ -45,9 +76,11 @@ static int read_osd(void *arg, const json_t *j, struct cn_error *err _unused_)
 	o->up = cn_json_bool(j, "up", false);
 	o->in = cn_json_bool(j, "in", false);
 	o->reweight = (uint32_t)lround(cn_json_real(j, "weight", 0) * CN_WEIGHT_ONE);
-	o->address = read_address(j, "public_addrs", "public_addr");
-	o->cluster_address = read_address(j, "cluster_addrs", "cluster_addr");
 	o->up_from = cn_json_int(j, "up_from", 0);
+	if (cn_osd_addresses_read(j, &o->at, err) < 0)
+		return -E2BIG;
+	if (o->at.n_public)
+		o->address = o->at.v[0];
 	return 0;
 }
 

@@ -99,8 +99,9 @@ static bool osd_is_here(struct cn_run *run, const struct cn_osd *o)
 	_cleanup_json_ json_t *metadata = NULL;
 	char host[256];
 
-	if (address_is_here(&o->address))
-		return true;
+	for (size_t i = 0; i < o->at.n_public; i++)
+		if (address_is_here(&o->at.v[i]))
+			return true;
 	this_host(host, sizeof(host));
 	return *host && cn_osd_metadata(run->c, o->id, &metadata, NULL) == 0 &&
 	       strcmp(cn_json_str(metadata, "hostname", ""), host) == 0;

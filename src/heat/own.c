@@ -45,9 +45,12 @@ static char *places(const struct finder *f, const struct cn_ids *l)
 	return s;
 }
 
-static bool never_started(const struct cn_osd *o)
+static bool is_here(const struct cn_machine *m, const struct cn_osd *o)
 {
-	return !o->address.family && !o->cluster_address.family;
+	for (size_t i = 0; i < o->at.n; i++)
+		if (cn_machine_has(m, &o->at.v[i]))
+			return true;
+	return false;
 }
 
 static int by_address_and_name(struct finder *f, struct cn_error *err)
@@ -58,7 +61,7 @@ static int by_address_and_name(struct finder *f, struct cn_error *err)
 		const struct cn_osd *o = &f->map->osds[i];
 		bool named = f->names[i] && cn_machine_is_named(f->m, f->names[i]);
 
-		if (cn_machine_has(f->m, &o->address) || cn_machine_has(f->m, &o->cluster_address))
+		if (is_here(f->m, o))
 			cn_ids_add(&f->here, o->id);
 		else if (named)
 			cn_ids_add(&f->elsewhere, o->id);
@@ -118,7 +121,7 @@ static int add_neighbours(struct finder *f, const struct cn_bucket *host, struct
 
 		if (!o || cn_ids_has(&f->here, o->id))
 			continue;
-		cn_ids_add(never_started(o) ? &f->here : &strangers, o->id);
+		cn_ids_add(o->at.n ? &strangers : &f->here, o->id); /* without one it was never started */
 	}
 	if (strangers.n) {
 		_cleanup_free_ char *list = places(f, &strangers);
@@ -132,22 +135,27 @@ static int add_neighbours(struct finder *f, const struct cn_bucket *host, struct
 	return 0;
 }
 
+static bool all_have(const struct finder *f, const struct cn_ip *ip)
+{
+	for (size_t i = 0; i < f->here.n; i++)
+		if (!cn_osd_addresses_have(&cn_osdmap_osd(f->map, f->here.v[i])->at, ip))
+			return false;
+	return true;
+}
+
 /* Outside of any CRUSH host the address is the only name, so there must be one for all. */
 static int name_by_address(const struct finder *f, char **ret, struct cn_error *err)
 {
-	const struct cn_osd *first = cn_osdmap_osd(f->map, f->here.v[0]);
-	const struct cn_ip *ip = cn_machine_has(f->m, &first->address) ? &first->address : &first->cluster_address;
+	const struct cn_osd_addresses *first = &cn_osdmap_osd(f->map, f->here.v[0])->at;
 	char buf[CN_IP_STRLEN];
 
-	for (size_t i = 1; i < f->here.n; i++) {
-		const struct cn_osd *o = cn_osdmap_osd(f->map, f->here.v[i]);
-
-		if (!cn_ip_equal(&o->address, ip) && !cn_ip_equal(&o->cluster_address, ip))
-			return cn_error_set(err, CN_REFUSED, ENOTUNIQ,
-					    "the OSDs of this machine stand in no CRUSH host, and have no address in common");
-	}
-	*ret = cn_asprintf("ip:%s", cn_ip_format(ip, buf));
-	return 0;
+	for (size_t i = 0; i < first->n; i++)
+		if (cn_machine_has(f->m, &first->v[i]) && all_have(f, &first->v[i])) {
+			*ret = cn_asprintf("ip:%s", cn_ip_format(&first->v[i], buf));
+			return 0;
+		}
+	return cn_error_set(err, CN_REFUSED, ENOTUNIQ,
+			    "the OSDs of this machine stand in no CRUSH host, and have no address in common");
 }
 
 static int find(struct finder *f, char **ret_name, struct cn_error *err)

@@ -124,12 +124,31 @@ static int unknown(const struct cn_pods *pods, const struct cn_spec *spec, const
 
 /* --- OSDs that only the monitors find on the node --- */
 
+/* The addresses that all of these OSDs have, but for those that were never started: with v4 and v6 both the API may know the
+ * machine by the other one than was asked for. That one all have, so this is never empty then. */
+static struct cn_osd_addresses common_addresses(const struct cn_facts *f, const struct cn_ids *l)
+{
+	struct cn_osd_addresses all = {};
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct cn_osd_addresses *a = &cn_osdmap_osd(f->osdmap, l->v[i])->at, left = all.n ? all : *a;
+
+		if (!a->n)
+			continue;
+		all.n = 0;
+		for (size_t k = 0; k < left.n; k++)
+			if (cn_osd_addresses_have(a, &left.v[k]))
+				all.v[all.n++] = left.v[k];
+	}
+	return all;
+}
+
 /* The one node of all pods that claim these OSDs, where what was asked for is the pods' own: an address of theirs, or the CRUSH
  * host that they name. NULL: none. */
 static const char *owner_of(const struct cn_facts *f, const struct cn_pods *pods, const struct cn_spec *spec,
 			    const struct cn_found *m)
 {
-	const struct cn_osd asked = {.address = spec->ip};
+	const struct cn_osd there = {.at = common_addresses(f, &m->all)};
 	const char *node = NULL;
 
 	for (size_t i = 0; i < m->all.n; i++) {
@@ -145,7 +164,8 @@ static const char *owner_of(const struct cn_facts *f, const struct cn_pods *pods
 
 		if (!cn_pod_counts(p) || strcmp(p->node, node) != 0)
 			continue;
-		if (spec->kind == CN_SPEC_IP ? !cn_pod_has_address(p, &asked) : !b || strcmp(b->name, spec->name) != 0)
+		if (spec->kind == CN_SPEC_IP ? !cn_pod_has_address(p, &there) && !cn_osd_addresses_have(&there.at, &p->host_ip)
+					     : !b || strcmp(b->name, spec->name) != 0)
 			return NULL;
 	}
 	return spec->kind != CN_SPEC_IP && m->metadata.n ? NULL : node;

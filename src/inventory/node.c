@@ -63,7 +63,8 @@ static void add_osd(const struct cn_facts *f, const struct cn_pods *pods, const 
 	}
 	if (host && !cn_strv_has(&node->hosts, host->name))
 		cn_strv_add(&node->hosts, host->name);
-	add_address(node, &o->osd.address);
+	for (size_t i = 0; i < o->osd.at.n_public; i++)
+		add_address(node, &o->osd.at.v[i]);
 }
 
 static void add_pods(const struct cn_found *found, struct cn_node *node)

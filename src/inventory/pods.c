@@ -43,17 +43,12 @@ const struct cn_bucket *cn_pod_bucket(const struct cn_facts *f, const struct cn_
 	return b || !p->crush_host ? b : short_bucket(f, p);
 }
 
-static bool has_ip(const struct cn_pod *p, const struct cn_ip *ip)
-{
-	for (size_t i = 0; ip->family && i < p->n_ips; i++)
-		if (cn_ip_equal(&p->ips[i], ip))
-			return true;
-	return false;
-}
-
 bool cn_pod_has_address(const struct cn_pod *p, const struct cn_osd *o)
 {
-	return has_ip(p, &o->address) || has_ip(p, &o->cluster_address);
+	for (size_t i = 0; i < p->n_ips; i++)
+		if (cn_osd_addresses_have(&o->at, &p->ips[i]))
+			return true;
+	return false;
 }
 
 /* Another pod that names the same CRUSH host has the OSD's address, and this one has not. */
@@ -107,7 +102,7 @@ static bool one_node(const struct cn_facts *f, const struct cn_pods *pods, int o
 
 		if (!cn_pod_claims(f, pods, p, osd))
 			continue;
-		if (at && !cn_pod_has_address(p, at) && !cn_ip_equal(&p->host_ip, &at->address))
+		if (at && !cn_pod_has_address(p, at) && !cn_osd_addresses_have(&at->at, &p->host_ip))
 			continue;
 		if (node && strcmp(node, p->node) != 0)
 			return false;
@@ -245,7 +240,7 @@ static int check_address(const struct cn_facts *f, const struct cn_pods *pods, c
 		if (!cn_pod_claims(f, pods, found->pods[i], osd))
 			continue;
 		p = found->pods[i];
-		if (cn_pod_has_address(p, o) || cn_ip_equal(&p->host_ip, &o->address))
+		if (cn_pod_has_address(p, o) || cn_osd_addresses_have(&o->at, &p->host_ip))
 			return 0;
 	}
 	cn_error_set(err, CN_REFUSED, ENOTUNIQ,
@@ -349,7 +344,7 @@ static int check_hosts(const struct cn_facts *f, const struct cn_spec *spec, str
 
 		if (cn_ids_has(&found->kube, o->id))
 			continue;
-		if (o->address.family || o->cluster_address.family)
+		if (o->at.n)
 			cn_ids_add(&strangers, o->id);
 		else
 			cn_ids_add(&found->crush, o->id);
@@ -398,5 +393,5 @@ bool cn_inventory_pod_runs(const struct cn_osdmap *m, const struct cn_crush *cru
 	const struct cn_osd *o = cn_osdmap_osd(m, osd);
 
 	return cn_inventory_pod_may_run(m, crush, pods, pod, osd) &&
-	       (!o->up || cn_pod_has_address(pod, o) || cn_ip_equal(&pod->host_ip, &o->address));
+	       (!o->up || cn_pod_has_address(pod, o) || cn_osd_addresses_have(&o->at, &pod->host_ip));
 }

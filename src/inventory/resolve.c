@@ -23,11 +23,6 @@ void cn_ids_add_all(struct cn_ids *to, const struct cn_ids *from)
 		cn_ids_add(to, from->v[i]);
 }
 
-static bool at_address(const struct cn_osd *o, const struct cn_ip *ip)
-{
-	return cn_ip_equal(&o->address, ip) || cn_ip_equal(&o->cluster_address, ip);
-}
-
 /* "osd.9 at 10.0.0.9" for each, so that the user sees why they do not fit. */
 static char *osds_and_addresses(const struct cn_facts *f, const struct cn_ids *l)
 {
@@ -85,7 +80,7 @@ static int by_address(const struct cn_facts *f, const struct cn_spec *spec, stru
 	int r = 0;
 
 	for (size_t i = 0; i < f->osdmap->n_osds; i++)
-		if (at_address(&f->osdmap->osds[i], &spec->ip))
+		if (cn_osd_addresses_have(&f->osdmap->osds[i].at, &spec->ip))
 			cn_ids_add(&ret->address, f->osdmap->osds[i].id);
 	if (!ret->address.n) {
 		cn_error_set(err, CN_NOT_FOUND, ENOENT, "no OSD has the address %s", spec->name);
@@ -98,7 +93,7 @@ static int by_address(const struct cn_facts *f, const struct cn_spec *spec, stru
 	for (size_t i = 0; i < below.n; i++) {
 		const struct cn_osd *o = cn_osdmap_osd(f->osdmap, below.v[i]);
 
-		if (at_address(o, &spec->ip) || (!o->address.family && !o->cluster_address.family))
+		if (cn_osd_addresses_have(&o->at, &spec->ip) || !o->at.n)
 			cn_ids_add(&ret->crush, o->id);
 		else
 			cn_ids_add(&strangers, o->id);
@@ -111,11 +106,19 @@ static int by_address(const struct cn_facts *f, const struct cn_spec *spec, stru
 	return r;
 }
 
+static bool share_address(const struct cn_osd *a, const struct cn_osd *b)
+{
+	for (size_t i = 0; i < a->at.n_public; i++)
+		if (cn_osd_addresses_have(&b->at, &a->at.v[i]))
+			return true;
+	return false;
+}
+
 /* A bucket name that is told by someone who means a machine, while its OSDs are on several: by address and by the host name that
  * they report. One of the two alone is common: several networks, or pods of one machine; an unknown one proves nothing. */
 static bool on_several_machines(const struct cn_facts *f, const struct cn_ids *l)
 {
-	const struct cn_ip *address = NULL;
+	const struct cn_osd *addressed = NULL;
 	const char *name = NULL;
 	bool addresses = false, names = false;
 
@@ -124,8 +127,8 @@ static bool on_several_machines(const struct cn_facts *f, const struct cn_ids *l
 		const char *host = cn_facts_hostname(f, l->v[i]);
 
 		if (o->address.family) {
-			addresses = addresses || (address && !cn_ip_equal(address, &o->address));
-			address = &o->address;
+			addresses = addresses || (addressed && !share_address(addressed, o));
+			addressed = o;
 		}
 		if (host) {
 			names = names || (name && strcmp(name, host) != 0);

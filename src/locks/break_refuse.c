@@ -123,7 +123,7 @@ static int daemon_at(struct cn_break_run *run, const struct cn_ip *ip, char **re
 
 	*ret = NULL;
 	for (size_t i = 0; i < run->list.map.n_osds && !*ret; i++)
-		if (cn_ip_equal(&run->list.map.osds[i].ip, ip) || cn_ip_equal(&run->list.map.osds[i].cluster_ip, ip))
+		if (cn_osd_addresses_have(&run->list.map.osds[i].at, ip))
 			*ret = cn_asprintf("osd.%d", run->list.map.osds[i].id);
 	for (size_t i = 0; i < ARRAY_SIZE(lists) && !*ret; i++) {
 		_cleanup_json_ json_t *reply = NULL;

@@ -106,7 +106,7 @@ static const char *kubelet_at(const struct cn_lock_list *list, const struct cn_i
 static int osd_at(const struct cn_fence_map *m, const struct cn_ip *ip)
 {
 	for (size_t i = 0; i < m->n_osds; i++)
-		if (cn_ip_equal(&m->osds[i].ip, ip) || cn_ip_equal(&m->osds[i].cluster_ip, ip))
+		if (cn_osd_addresses_have(&m->osds[i].at, ip))
 			return m->osds[i].id;
 	return -1;
 }

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Names are foreign input: pods' names, spaces, quotes, UTF-8, IPv6."""
-import ctypes
 import os
-import subprocess
 
 from cnlib.case import QUICK, ClusterCase
 from cnlib.rbd import Client, create
+from cnlib.util import own_network
 
 TIMEOUT = 1200
 POOL = 'my "pool" \\ ü €'
@@ -61,14 +60,7 @@ class IPv6(ClusterCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.home = os.open('/proc/self/ns/net', os.O_RDONLY)
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.unshare(0x40000000):     # CLONE_NEWNET: what is started from here on lives in it
-            raise OSError(ctypes.get_errno(), 'unshare')
-        cls.addClassCleanup(lambda: (libc.setns(cls.home, 0), os.close(cls.home)))
-        subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
-        for n in ('1', '2', '3', '4', '100'):
-            subprocess.run(['ip', '-6', 'addr', 'add', 'fd00:1::%s/128' % n, 'dev', 'lo', 'nodad'], check=True)
+        own_network(cls, ['fd00:1::%s/128' % n for n in ('1', '2', '3', '4', '100')])
         super().setUpClass()
 
     def test_addresses_are_parsed(self):

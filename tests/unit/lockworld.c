@@ -12,11 +12,13 @@ static bool fails(struct lockworld *w, const char *kind)
 
 static json_t *osd_dump(struct lockworld *w)
 {
-	json_t *j = json_pack(
-		"{s:i,s:[{s:i,s:s,s:i,s:i,s:{s:{}}},{s:i,s:s,s:i,s:i,s:{s:{}}},{s:i,s:s,s:i,s:i}],s:[{s:i,s:s,s:s}]}", "epoch", 9,
-		"pools", "pool", 2, "pool_name", "rbd", "type", 1, "pg_num", 4, "application_metadata", "rbd", "pool", 3,
-		"pool_name", "data", "type", 3, "pg_num", 3, "application_metadata", "rbd", "pool", 4, "pool_name", "x", "type",
-		3, "pg_num", 8, "osds", "osd", 5, "public_addr", "10.0.0.5:6800/1", "cluster_addr", "10.1.0.5:6800/1");
+	json_t *j = json_pack("{s:i,s:[{s:i,s:s,s:i,s:i,s:{s:{}}},{s:i,s:s,s:i,s:i,s:{s:{}}},{s:i,s:s,s:i,s:i}],s:[{s:i,s:s,s:{s:"
+			      "[{s:s},{s:s}]},s:s}]}",
+			      "epoch", 9, "pools", "pool", 2, "pool_name", "rbd", "type", 1, "pg_num", 4, "application_metadata",
+			      "rbd", "pool", 3, "pool_name", "data", "type", 3, "pg_num", 3, "application_metadata", "rbd",
+			      "pool", 4, "pool_name", "x", "type", 3, "pg_num", 8, "osds", "osd", 5, "public_addr",
+			      "10.0.0.5:6800/1", "public_addrs", "addrvec", "addr", "10.0.0.5:6800", "addr", "[fd00::5]:6800",
+			      "cluster_addr", "10.1.0.5:6800/1");
 
 	if (!w->no_blocklist)
 		json_object_set(j, "blocklist", w->fences);

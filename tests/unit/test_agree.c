@@ -181,6 +181,33 @@ static void test_v6(void **state)
 	assert_absent(x, "fd00::10", "no OSD has the address");
 }
 
+/* OSDs that bind to v4 and v6; the API knows one family of the pods, and of the node. */
+static void test_two_families(void **state)
+{
+	struct fixture *x = *state;
+
+	world_address(&x->w, 0, "fd00::1 127.0.1.1", NULL);
+	world_address(&x->w, 1, "fd00::1 127.0.1.1", NULL);
+	pod(x, "p0", "w1", "127.0.1.1", "127.0.1.1", "node1", 0); /* the host's network */
+	pod(x, "p1", "w1", "127.0.1.1", NULL, "node1", 1);        /* its own address is not known yet */
+	assert_found(x, "127.0.1.1", "0ack/p0 1ack/p1");
+	assert_found(x, "fd00::1", "0ack/p0 1ack/p1");
+	assert_found(x, "w1", "0ack/p0 1ck/p1");
+}
+
+static void test_two_families_in_an_overlay(void **state)
+{
+	struct fixture *x = *state;
+
+	world_address(&x->w, 2, "fd00::2 127.0.1.2", NULL);
+	world_address(&x->w, 3, "127.0.1.2 fd00::2", NULL);
+	pod(x, "node2", "w2", "10.0.0.2", "127.0.1.2", "node2", -1); /* an overlay */
+	assert_found(x, "10.0.0.2", "2ack/node2 3ack/node2");
+	assert_found(x, "127.0.1.2", "2ack/node2 3ack/node2");
+	assert_true(cn_ip_parse("127.0.1.20", &x->pods.v[0].ips[0]));
+	assert_refused(x, "10.0.0.2", "up at fd00::2, which is not an address of it");
+}
+
 /* A node that is registered by its address; a pod whose kubelet has not said the address yet. */
 static void test_node_named_by_address(void **state)
 {
@@ -501,6 +528,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		with_world(test_overlay),
 		with_world(test_v6),
+		with_world(test_two_families),
+		with_world(test_two_families_in_an_overlay),
 		with_world(test_node_named_by_address),
 		with_world(test_pods_that_do_not_count),
 		with_world(test_pod_without_osd),

@@ -176,6 +176,8 @@ static void test_refusals(void **state _unused_)
 	refused(w, "this very client");
 	w = lockworld_new(), w->address = "10.0.0.5:0/1", options.fence_host = true;
 	refused(w, "osd.5");
+	w = lockworld_new(), w->address = "[fd00::5]:0/1", options.fence_host = true; /* its other family */
+	refused(w, "osd.5");
 	w = lockworld_new(), w->address = "10.1.0.5:0/1", options.fence_host = true;
 	refused(w, "osd.5");
 	w = lockworld_new(), w->address = "10.0.0.6:0/1", options.fence_host = true;

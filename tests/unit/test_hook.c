@@ -189,6 +189,22 @@ static void test_no_osd(void **state)
 	assert_int_equal(sim_changes(k->s), 0);
 }
 
+/* Its OSDs bind to v4 and v6, and the machine knows the second of the two. */
+static void test_two_families(void **state)
+{
+	struct hook *k = *state;
+
+	k->q.allow_empty = true;
+	world_address(&k->s->w, 2, "fd00::2 127.0.1.2", "fd09::2 10.1.0.2");
+	world_address(&k->s->w, 3, "fd00::2 127.0.1.2", "fd09::2 10.1.0.2");
+	ends(k, CN_OK, "osd.2, osd.3 removed from the cluster");
+	assert_true(cn_ip_parse("fd00::2", &k->addresses[1])); /* the journal knows it by both */
+	k->q.allow_empty = false;
+	ends(k, CN_OK, "nothing left to do: osd.2, osd.3");
+	assert_true(cn_ip_parse("fd00::20", &k->addresses[1]));
+	refuses(k, "no OSD of the cluster has an address of this machine");
+}
+
 static void test_sources_that_disagree(void **state)
 {
 	struct hook *k = *state;
@@ -337,6 +353,7 @@ int main(void)
 		with_sim(test_single_osds_are_no_proof),
 		with_sim(test_pods_are_no_proof),
 		with_sim(test_no_osd),
+		with_sim(test_two_families),
 		with_sim(test_sources_that_disagree),
 		with_sim(test_another_server),
 		with_sim(test_refused_by_the_plan),

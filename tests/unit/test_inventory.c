@@ -184,6 +184,29 @@ static void test_cluster_address(void **state)
 	assert_int_equal(x->inv.nodes[0].n_addresses, 2); /* the public one of its OSDs, and what was asked for */
 }
 
+/* An OSD that binds to v4 and v6 is found by both, whichever stands first. */
+static void test_two_families(void **state)
+{
+	static const char *const names[] = {"127.0.1.1", "fd00::1", "10.9.0.1", "fd09::1"};
+	struct fixture *x = *state;
+
+	world_address(&x->w, 0, "fd00::1 127.0.1.1", "fd09::1 10.9.0.1");
+	world_address(&x->w, 1, "127.0.1.1 fd00::1", "10.9.0.1 fd09::1");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		assert_found(x, names[i], "0ac 1ac");
+		assert_int_equal(x->inv.nodes[0].n_addresses, i < 2 ? 2 : 3); /* the public ones, and what was asked for */
+	}
+	world_hostname(&x->w, 0, "a"); /* several names, as pods have, but one machine's addresses */
+	world_hostname(&x->w, 1, "b");
+	assert_found(x, "node1", "0c 1c");
+	world_address(&x->w, 1, "fd00::2 127.0.1.2", NULL);
+	assert_fails(x, "node1", CN_REFUSED, "osd.0 on a at fd00::1, osd.1 on b at fd00::2", "host:node1");
+	world_address(&x->w, 0, "fd00::1", NULL); /* v6 alone, beside both: what they share is enough */
+	world_address(&x->w, 1, "127.0.1.1 fd00::1", NULL);
+	assert_found(x, "fd00::1", "0ac 1ac");
+	assert_fails(x, "127.0.1.1", CN_REFUSED, "osd.0 at fd00::1", "host:node1");
+}
+
 static void test_neighbour_with_another_address(void **state)
 {
 	struct fixture *x = *state;
@@ -529,6 +552,7 @@ int main(void)
 		with_world(test_address_is_never_compared_as_text),
 		with_world(test_v6),
 		with_world(test_cluster_address),
+		with_world(test_two_families),
 		with_world(test_neighbour_with_another_address),
 		with_world(test_pods_on_one_address),
 		with_world(test_address_outside_of_the_tree),

@@ -48,7 +48,8 @@ static void test_osds(void **state _unused_)
 	o = cn_osdmap_osd(&m, 0);
 	assert_true(o->up && o->in && o->reweight == CN_WEIGHT_ONE && o->up_from > 0);
 	assert_string_equal(cn_ip_format(&o->address, buf), "127.0.1.1");
-	assert_string_equal(cn_ip_format(&o->cluster_address, buf), "127.0.1.1");
+	assert_true(o->at.n == 1 && o->at.n_public == 1); /* v1, v2 and the cluster's network are one address here */
+	assert_string_equal(cn_ip_format(&o->at.v[0], buf), "127.0.1.1");
 	assert_int_equal(strlen(o->uuid), 36);
 	o = cn_osdmap_osd(&m, 1);
 	assert_true(o->up && !o->in && o->reweight == 0);
@@ -56,9 +57,82 @@ static void test_osds(void **state _unused_)
 	o = cn_osdmap_osd(&m, 9);
 	assert_true(!o->up && o->in);
 	o = cn_osdmap_osd(&m, 10); /* never started */
-	assert_true(!o->up && o->address.family == 0 && o->cluster_address.family == 0);
+	assert_true(!o->up && o->address.family == 0 && o->at.n == 0);
 	assert_null(cn_osdmap_osd(&m, 12));
 	cn_osdmap_release(&m);
+}
+
+/* As Ceph 16 prints an OSD that binds to v4 and v6. */
+static void test_osd_of_two_families(void **state _unused_)
+{
+#define ADDR(type, addr, nonce) "{\"type\":\"" type "\",\"addr\":\"" addr "\",\"nonce\":" nonce "}"
+	static const char *const want[] = {"fd00::4", "10.0.0.4", "fd01::4", "10.1.0.4"};
+	static const char dump[] =
+		"{\"epoch\":9,\"osds\":[{\"osd\":4,\"uuid\":\"u\",\"up\":1,\"in\":1,\"weight\":1,\"public_addrs\":{\"addrvec\":"
+		"[" ADDR("v2", "[fd00::4]:6800", "7") "," ADDR("v1", "[fd00::4]:6801", "7") "," ADDR("v2", "10.0.0.4:6802", "7") "," ADDR(
+			"v1", "10.0.0.4:6803",
+			"7") "]},\"cluster_addrs\":{\"addrvec\":[" ADDR("v2", "[fd01::4]:6800",
+									"7") "," ADDR("v1", "[fd01::4]:6801",
+										      "7") "," ADDR("v2", "10.1.0.4:6802",
+												    "7") "," ADDR("v1",
+														  "10.0.0.4:6803",
+														  "7") "]},"
+														       "\"public_"
+														       "addr\":"
+														       "\"[fd00::"
+														       "4]:6801/"
+														       "7\","
+														       "\"cluster"
+														       "_addr\":"
+														       "\"[fd01::"
+														       "4]:6801/"
+														       "7\"}],"
+														       "\"pools\""
+														       ":[]}";
+	struct fake *f = fake_new(NULL);
+	const struct cn_osd_addresses *a;
+	struct cn_ip other = {};
+	char buf[CN_IP_STRLEN];
+	struct cn_osdmap m;
+
+	fake_expect(f, CN_MON, NULL, OSD_DUMP, 0, dump, NULL);
+	assert_int_equal(cn_osdmap_get(fake_client(f, 1), &m, NULL), 0);
+	a = &m.osds[0].at;
+	assert_true(a->n == ARRAY_SIZE(want) && a->n_public == 2);
+	for (size_t i = 0; i < a->n; i++) {
+		assert_string_equal(cn_ip_format(&a->v[i], buf), want[i]);
+		assert_true(cn_osd_addresses_have(a, &a->v[i]));
+	}
+	assert_false(cn_osd_addresses_have(a, &other)); /* none is no address */
+	assert_true(cn_ip_parse("10.0.0.40", &other) && !cn_osd_addresses_have(a, &other));
+	assert_string_equal(cn_ip_format(&m.osds[0].address, buf), "fd00::4");
+	cn_osdmap_release(&m);
+	fake_done(f);
+}
+
+/* None is left out in silence: a gate could be opened for it. */
+static void test_too_many_addresses(void **state _unused_)
+{
+	json_t *list = json_array(), *osd = json_pack("{si,s{so}}", "osd", 4, "public_addrs", "addrvec", list);
+	_cleanup_json_ json_t *doc = json_pack("{si,s[o],s[]}", "epoch", 9, "osds", osd, "pools");
+	char *text;
+
+	for (int i = 0; i <= CN_OSD_ADDRESSES; i++) {
+		_cleanup_free_ char *addr = cn_asprintf("10.0.0.%d:6800", i + 1);
+		struct cn_osdmap m = {};
+		struct cn_error e = {};
+		struct fake *f = fake_new(NULL);
+
+		json_array_append_new(list, json_pack("{ss,ss,si}", "type", "v2", "addr", addr, "nonce", 7));
+		text = cn_json_dump(doc);
+		fake_expect(f, CN_MON, NULL, OSD_DUMP, 0, text, NULL);
+		free(text);
+		assert_int_equal(cn_osdmap_get(fake_client(f, 1), &m, &e), i < CN_OSD_ADDRESSES ? 0 : -E2BIG);
+		if (i == CN_OSD_ADDRESSES)
+			assert_error(&e, CN_FAILED, "osd.4 has more than 8 addresses");
+		cn_osdmap_release(&m);
+		fake_done(f);
+	}
 }
 
 static void test_pools(void **state _unused_)
@@ -294,6 +368,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_osds),
+		cmocka_unit_test(test_osd_of_two_families),
+		cmocka_unit_test(test_too_many_addresses),
 		cmocka_unit_test(test_pools),
 		cmocka_unit_test(test_osdmap_rest),
 		cmocka_unit_test(test_osdmap_that_is_none),

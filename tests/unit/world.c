@@ -51,18 +51,23 @@ json_t *world_osd(struct world *w, int osd)
 	return find(json_object_get(w->osd_dump, "osds"), "osd", osd);
 }
 
-static void set_address(json_t *osd, const char *vec_key, const char *key, const char *ip)
+/* As Ceph 16 prints it. */
+static void set_address(json_t *osd, const char *vec_key, const char *key, const char *ips)
 {
-	bool v6 = ip && strchr(ip, ':');
-	_cleanup_free_ char *addr = ip ? cn_asprintf("%s%s%s:6801", v6 ? "[" : "", ip, v6 ? "]" : "") : NULL;
+	_cleanup_(cn_strv_release) struct cn_strv v = {};
+	json_t *list = json_array();
 
-	if (!ip) { /* as Ceph 16 prints it */
-		json_object_set_new(osd, vec_key, json_pack("{s[]}", "addrvec"));
-		json_object_set_new(osd, key, json_string("(unrecognized address family 0)/0"));
-		return;
+	cn_strv_split(&v, ips ? ips : "", " ");
+	json_object_set_new(osd, key, json_string("(unrecognized address family 0)/0"));
+	for (size_t i = 0; i < v.n; i++) {
+		bool v6 = strchr(v.v[i], ':');
+		_cleanup_free_ char *addr = cn_asprintf("%s%s%s:6801", v6 ? "[" : "", v.v[i], v6 ? "]" : "");
+
+		json_array_append_new(list, json_pack("{ss,ss,si}", "type", "v2", "addr", addr, "nonce", 7));
+		if (i == 0)
+			json_object_set_new(osd, key, json_sprintf("%s/7", addr));
 	}
-	json_object_set_new(osd, vec_key, json_pack("{s[{ss,ss,si}]}", "addrvec", "type", "v2", "addr", addr, "nonce", 7));
-	json_object_set_new(osd, key, json_sprintf("%s/7", addr));
+	json_object_set_new(osd, vec_key, json_pack("{so}", "addrvec", list));
 }
 
 void world_address(struct world *w, int osd, const char *public_ip, const char *cluster_ip)

@@ -12,8 +12,9 @@ struct world {
 void world_init(struct world *w, const char *set);
 void world_release(struct world *w);
 
-void world_address(struct world *w, int osd, const char *public_ip, const char *cluster_ip); /* NULL: never started */
-void world_hostname(struct world *w, int osd, const char *hostname);                         /* NULL: unknown */
+void world_address(struct world *w, int osd, const char *public_ip,
+		   const char *cluster_ip);                             /* each separated by blanks; NULL: none */
+void world_hostname(struct world *w, int osd, const char *hostname);    /* NULL: unknown */
 void world_bucket(struct world *w, const char *name, const char *type); /* a new, empty bucket below the root */
 void world_move(struct world *w, int osd, const char *bucket);          /* NULL: out of the tree */
 void world_rename(struct world *w, const char *bucket, const char *name);
@@ -24,5 +25,6 @@ void world_answers(struct world *w, struct fake *f);
 /* The look-ups as a script: each exactly once. fake_any_order() is for the caller to say: they run side by side. */
 void world_script_maps(struct world *w, struct fake *f);
 void world_script_metadata(struct world *w, struct fake *f);
-void world_script_unclean(struct world *w, struct fake *f); /* PGs that are not clean: asked for where an OSD of the node is down */
+void world_script_unclean(struct world *w,
+			  struct fake *f); /* PGs that are not clean: asked for where an OSD of the node is down */
 void world_script_pgs(struct world *w, struct fake *f, int osd);

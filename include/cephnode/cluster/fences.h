@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 /* Fences: the entries of the OSD blocklist, by which OSDs refuse a client; and the pools, read from the same `osd dump`. */
-#include "cephnode/base/addr.h"
-#include "cephnode/cluster/cluster.h"
+#include "cephnode/cluster/maps.h"
 
 /* One client: "10.0.0.7:0/3710147553". Port and nonce 0: every client of the host. */
 struct cn_client_addr {
@@ -41,7 +40,7 @@ struct cn_fence_map {
 	size_t n_pools;
 	struct {
 		int id;
-		struct cn_ip ip, cluster_ip;
+		struct cn_osd_addresses at;
 	} * osds;
 	size_t n_osds;
 };

@@ -7,13 +7,24 @@
 /* CRUSH weights and reweights are kept as Ceph keeps them, 16.16 fixed point, so that an undo is exact. */
 #define CN_WEIGHT_ONE 0x10000u
 
+/* The IP addresses of an OSD, each once whatever its ports and protocols. With v4 and v6 both it has one of each, in each
+ * network. */
+#define CN_OSD_ADDRESSES 8
+struct cn_osd_addresses {
+	struct cn_ip v[CN_OSD_ADDRESSES]; /* the public ones first, as the map has them */
+	size_t n, n_public;
+};
+/* From an OSD of `osd dump`. -E2BIG: more than this can hold; none is left out. */
+int cn_osd_addresses_read(const json_t *osd, struct cn_osd_addresses *ret, struct cn_error *err);
+bool cn_osd_addresses_have(const struct cn_osd_addresses *a, const struct cn_ip *ip);
+
 struct cn_osd {
 	int id;
 	char uuid[40]; /* an OSD is its uuid, not its id */
 	bool up, in;
 	uint32_t reweight;    /* 16.16; 0 is out */
-	struct cn_ip address; /* public; family 0: never started */
-	struct cn_ip cluster_address;
+	struct cn_ip address; /* the first public one, to be shown; family 0: never started */
+	struct cn_osd_addresses at;
 	int64_t up_from; /* epoch */
 };
 

@@ -78,10 +78,12 @@ cn_osd_mkfs() { # ID UUID
   ceph-osd -c "$CEPH_CONF" --mkfs -i "$1" --osd-uuid "$2" --monmap "$CN_CEPH/monmap" --no-mon-config >>"$CN_CEPH/log/mkfs.out" 2>&1
 }
 cn_osd_start() { # ID
-  local a h
+  local a h at
   read -r a h <"$CN_CEPH/place/osd.$1"
+  at=(--public-addr "$a" --cluster-addr "$a")
+  [ ! -e "$CN_CEPH/net6" ] || at=(--public-network "$a/32,$(cat "$CN_CEPH/net6")${a##*.}/128" --cluster-network "$a/32,$(cat "$CN_CEPH/net6")${a##*.}/128")
   cn_named "$h"
-  cn_spawn "osd.$1" "${PRE[@]}" ceph-osd -f -c "$CEPH_CONF" -i "$1" --public-addr "$a" --cluster-addr "$a"
+  cn_spawn "osd.$1" "${PRE[@]}" ceph-osd -f -c "$CEPH_CONF" -i "$1" "${at[@]}"
 }
 
 cn_wait() { # SECONDS COMMAND...: until it holds

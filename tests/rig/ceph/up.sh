@@ -5,7 +5,7 @@
 #   OLD=1: PGs whose log was trimmed, as in a cluster with a past: they move by backfill; young ones (0) by log recovery
 #   SPEED=fast|slow  SLEEP=seconds of osd_recovery_sleep  DOWN_OUT=600  STATS=5 (mgr_stats_period)  PROPOSE=1 (paxos_propose_interval)
 #   NAMES="a b ..." the hosts' names instead of node1 ...   NET=127.0.1. and MON_IP=127.0.0.1 (v6: fd00:1:: and fd00:1::100)
-#   CONF/CONF_OSD=more lines  CN_OWNER=pid: taken down when that process is gone
+#   NET6=fd00:1:: the OSDs bind to v6, too, at the same number   CONF/CONF_OSD=more lines  CN_OWNER=pid: taken down when that process is gone
 # Host H is the CRUSH host nodeH at 127.0.1.H and holds osd.(H-1)*OSDS ... Pools: rep (replicated), ec (k=2 m=1), rbd.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 HOSTS=${HOSTS:-5} OSDS=${OSDS:-2} MONS=${MONS:-1} MGRS=${MGRS:-1} STORE=${STORE:-memstore} SIZE=${SIZE:-3}
@@ -29,6 +29,7 @@ if [ -n "${CN_OWNER:-}" ]; then
 fi
 cn_port
 : >"$CN_CEPH/pids"
+[ -z "${NET6:-}" ] || { echo "$NET6" >"$CN_CEPH/net6"; CONF_OSD+=$'\nms bind ipv4 = true\nms bind ipv6 = true'; }
 trap '[ $? = 0 ] || "$CN_HERE/down.sh"' EXIT
 setsid nohup "$CN_HERE/lib.sh" cn_keeper >/dev/null 2>&1 </dev/null 9>&- &
 FSID=$(cat /proc/sys/kernel/random/uuid)
