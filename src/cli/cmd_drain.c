@@ -41,7 +41,7 @@ int cn_cmd_drain(struct cn_session *s, struct cn_error *err)
 		s->drain.confirm_arg = s;
 	}
 	r = cn_drain_run(&s->drain, s->settings->args, s->settings->n_args, err);
-	if (r == 0)
+	if (r == 0 || err->code == CN_PARTIAL)
 		cn_lock_hint_show(s);
 	return r;
 }
@@ -59,7 +59,11 @@ int cn_cmd_remove(struct cn_session *s, struct cn_error *err)
 		if (r < 0)
 			return cn_error_set(err, CN_REFUSED, ECANCELED, "not confirmed, nothing was changed");
 	}
-	return cn_drain_remove(&s->drain, name, err);
+	cn_lock_hint_learn(s);
+	r = cn_drain_remove(&s->drain, name, err);
+	if (r == 0 || err->code == CN_PARTIAL)
+		cn_lock_hint_show(s);
+	return r;
 }
 
 int cn_cmd_cancel(struct cn_session *s, struct cn_error *err)

@@ -69,13 +69,16 @@ static bool any_drain(const json_t *doc)
 /* The rounds after the first. A monitor that does not answer for a while does not end it; a drain that is done does. */
 static int watch(struct cn_session *s, struct screen *screen, struct cn_error *err)
 {
-	while (cn_clock_wait_ms(cn_clock_system(), WATCH_EVERY_MS) == 0 && cn_out_error() == 0) {
+	while (cn_out_error() == 0) {
 		_cleanup_error_ struct cn_error e = {0};
 		_cleanup_json_ json_t *doc = NULL;
-		int r = read_status(s, screen, &doc, &e);
+		int r;
 
+		if (cn_clock_wait_ms(cn_clock_system(), WATCH_EVERY_MS) < 0)
+			return cn_error_interrupted(err);
+		r = read_status(s, screen, &doc, &e);
 		if (r == -EINTR || cn_interrupted())
-			break;
+			return cn_error_interrupted(err);
 		if (e.code == CN_TIMEOUT) {
 			cn_warning("%s; trying again", e.message);
 			screen->lines = 0;
@@ -99,12 +102,8 @@ static int status(struct cn_session *s, struct screen *screen, struct cn_error *
 	_cleanup_json_ json_t *doc = NULL;
 	int r = read_status(s, screen, &doc, err);
 
-	if (r < 0) {
-		if (r != -EINTR || !s->watching)
-			return r;
-		cn_error_release(err);
-		return 0;
-	}
+	if (r < 0)
+		return r;
 	(void)show(s, doc, screen);
 	return s->settings->watch && any_drain(doc) ? watch(s, screen, err) : 0;
 }
@@ -114,7 +113,6 @@ int cn_cmd_status(struct cn_session *s, struct cn_error *err)
 	struct screen screen = {.live = s->settings->watch && cn_terminal_live(STDOUT_FILENO)};
 	int r;
 
-	s->watching = s->settings->watch;
 	screen.memory = s->settings->watch ? cn_status_memory_new() : NULL;
 	r = status(s, &screen, err);
 	cn_status_memory_free(screen.memory);

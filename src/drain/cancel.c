@@ -115,7 +115,9 @@ int cn_drain_cancel(struct cn_drain_context *ctx, const char *name, struct cn_er
 		r = cancel_locked(&run, name, err);
 		cn_window_close(&run);
 	}
-	if (r == 0)
-		cn_emit(&run, "step", json_pack("{ss,ss}", "step", "done", "state", "end"));
+	if (r == 0) {
+		cn_step_begin(&run, "done");
+		cn_step_end(&run, "done", NULL);
+	}
 	return cn_call_end(&run, r, err, "cancelled");
 }

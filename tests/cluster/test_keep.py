@@ -2,7 +2,7 @@
 """--keep and remove, --method out, --stop-with none, --timeout and --stall-timeout, status."""
 import json
 
-from cnlib.case import OURS, QUICK, ClusterCase, snapshot, wait_for
+from cnlib.case import OURS, QUICK, ClusterCase, signal, snapshot, wait_for
 from cnlib.rbd import Client, create
 
 TIMEOUT = 1200
@@ -23,6 +23,10 @@ class Keep(ClusterCase):
 
     def test_keep_then_remove(self):
         c = self.cluster
+        create(c, 'rbd/kept')
+        client = Client(c, 'kept', source='127.0.1.2')       # a storage node that is a client, too
+        self.addCleanup(client.kill)
+        client.ask('write', 'A')
         before, observer = c.snapshot(), self.observer()
         run = self.assert_code(self.tool.drain('127.0.1.2', '--keep'), 0)
         self.assertEqual((run.result['outcome'], run.result['osds']), ('drained', [2, 3]))
@@ -33,7 +37,10 @@ class Keep(ClusterCase):
         drain, = self.drains()
         self.assertEqual((drain['node'], drain['osds'], drain['pgs_left'], drain['last_error']), ('127.0.1.2', [2, 3], 0, None))
         self.assert_code(self.tool.run('remove', 'node4', '-y', '-f', 'json'), 3)
-        self.assert_removed(self.tool.run('remove', 'node2', '-y', '-f', 'json'), 2)
+        run = self.tool.run('remove', 'node2', '-y', '-f', 'json')
+        self.assert_removed(run, 2)
+        self.assertIn('clients on node2 still hold 1 lock of RBD images (rbd/kept), see: cephnode locks list --node 127.0.1.2', run.stderr)
+        client.ask('close')
         self.assert_clean_report(observer, [2, 3])
         self.only_host_is_gone(before, 2)
         self.assert_data()
@@ -47,7 +54,7 @@ class Keep(ClusterCase):
         self.addCleanup(client.kill)
         client.ask('write', 'A')
         run = self.assert_code(self.tool.drain('node2', '--keep'), 0)
-        self.assertIn('clients on node2 still hold 1 lock of RBD images, see: cephnode locks list --node 127.0.1.2', run.stderr)
+        self.assertIn('clients on node2 still hold 1 lock of RBD images (rbd/image), see: cephnode locks list --node 127.0.1.2', run.stderr)
         client.ask('close')
         c.mon('osd crush reweight', name='osd.2', weight=1.0)
         c.wait_clean()
@@ -146,10 +153,13 @@ class Keep(ClusterCase):
         text = self.assert_code(self.tool.run('status', '-f', 'json', '-c', '/dev/null', '-k', str(c.dir / 'client.keyring'), '-m',
                                               c.rados.conf_get('mon_host'), conf=False), 0).stdout
         self.assertEqual([d['id'] for d in json.loads(text)['drains']], [drain['id']])
-        watch = self.tool.start('status', '--watch', '-f', 'json')
+        watch, interrupted = (self.tool.start('status', '--watch', '-f', 'json') for _ in range(2))
+        wait_for('it shows more than once', lambda: interrupted.stdout.count('"schema"') >= 2, 30)
+        interrupted.process.send_signal(signal.SIGINT)
         wait_for('it shows more than once', lambda: len(watch.lines) >= 2 or watch.stdout.count('"schema"') >= 2, 30)
         self.let_it_move()
         self.assert_removed(run.wait(), 2)
         watch.wait(30)                  # it ends when no drain is left
+        self.assertEqual(interrupted.wait(30).code, 130)
         self.assertEqual(watch.code, 0)
         self.assertEqual(self.drains(), [])
