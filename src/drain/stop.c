@@ -179,7 +179,7 @@ static bool none_is_up(const struct cn_stop_view *v)
 int cn_stop_choose(struct cn_run *run, const struct cn_osdmap *m, const struct cn_crush *crush, const struct cn_ids *osds,
 		   struct cn_error *err)
 {
-	struct cn_stop_view v = {m, crush, osds};
+	struct cn_stop_view v = {.m = m, .crush = crush, .osds = osds};
 	enum cn_stop_with with = run->ctx->options->stop_with;
 	_cleanup_free_ char *why = NULL, *hint = NULL;
 	int r = 0;

@@ -14,6 +14,7 @@ struct cn_stop_view {
 	const struct cn_osdmap *m;
 	const struct cn_crush *crush;
 	const struct cn_ids *osds;
+	char **hostnames; /* cn_inventory_hostnames(); NULL: not read */
 };
 
 struct cn_stop_driver {

@@ -73,14 +73,14 @@ static void pods_of(const struct cn_stop_view *v, const struct cn_pods *pods, bo
 	for (size_t p = 0; p < pods->n; p++)
 		for (size_t i = 0; i < v->osds->n; i++)
 			if ((with_down || is_up(v->m, v->osds->v[i])) &&
-			    cn_inventory_pod_runs(v->m, v->crush, pods, &pods->v[p], v->osds->v[i]))
+			    cn_inventory_pod_runs(v->m, v->crush, v->hostnames, pods, &pods->v[p], v->osds->v[i]))
 				cn_ids_add(ret, (int)p);
 }
 
 static bool pod_runs_one_of(const struct cn_stop_view *v, const struct cn_pods *pods, const struct cn_pod *p)
 {
 	for (size_t i = 0; i < v->osds->n; i++)
-		if (cn_inventory_pod_runs(v->m, v->crush, pods, p, v->osds->v[i]))
+		if (cn_inventory_pod_runs(v->m, v->crush, v->hostnames, pods, p, v->osds->v[i]))
 			return true;
 	return false;
 }
@@ -99,40 +99,31 @@ static int stranger_in(const struct cn_stop_view *v, const struct cn_pods *pods,
 
 /* --- before: can it be done? ------------------------------------------------------------------------------------------ */
 
-static int look(struct cn_run *run, const struct cn_stop_view *v, struct cn_strv *does, char **why, char **hint,
-		struct cn_error *err)
+static int look_at(struct cn_run *run, const struct cn_stop_view *v, const struct cn_pods *pods, struct cn_strv *does, char **why,
+		   char **hint, struct cn_error *err)
 {
-	_cleanup_(cn_pods_release) struct cn_pods pods = {};
 	_cleanup_(cn_ids_release) struct cn_ids mine = {};
 	int r;
 
-	if (!run->ctx->kube) {
-		*why = cn_strdup("no Kubernetes API is configured");
-		*hint = cn_strdup("say where it is (--kubeconfig), or let the monitors do it: --stop-with mon");
-		return 0;
-	}
-	r = cn_pods_list(run->ctx->kube, &pods, err);
-	if (r < 0)
-		return r;
-	pods_of(v, &pods, false, &mine);
+	pods_of(v, pods, false, &mine);
 	for (size_t i = 0; i < v->osds->n && !*why; i++) {
 		bool found = !is_up(v->m, v->osds->v[i]);
 
 		for (size_t k = 0; k < mine.n; k++)
-			found |= cn_inventory_pod_runs(v->m, v->crush, &pods, &pods.v[mine.v[k]], v->osds->v[i]);
+			found |= cn_inventory_pod_runs(v->m, v->crush, v->hostnames, pods, &pods->v[mine.v[k]], v->osds->v[i]);
 		if (!found)
 			*why = cn_asprintf("no pod is known that runs osd.%d", v->osds->v[i]);
 	}
 	for (size_t k = 0; k < mine.n && !*why; k++) {
-		const struct cn_pod *p = &pods.v[mine.v[k]];
+		const struct cn_pod *p = &pods->v[mine.v[k]];
 		_cleanup_(cn_way_release) struct cn_way way = {};
-		int other = stranger_in(v, &pods, p);
+		int other = stranger_in(v, pods, p);
 
 		if (other >= 0) {
 			*why = cn_asprintf("pod %s/%s may run osd.%d as well, which is not drained", p->ns, p->name, other);
 			break;
 		}
-		r = cn_way_find(run, v, &pods, p, &way, err);
+		r = cn_way_find(run, v, pods, p, &way, err);
 		if (r < 0)
 			return r;
 		if (way.missing) {
@@ -148,6 +139,27 @@ static int look(struct cn_run *run, const struct cn_stop_view *v, struct cn_strv
 	return mine.n > 0;
 }
 
+static int look(struct cn_run *run, const struct cn_stop_view *v, struct cn_strv *does, char **why, char **hint,
+		struct cn_error *err)
+{
+	_cleanup_(cn_pods_release) struct cn_pods pods = {};
+	struct cn_stop_view named = *v;
+	int r;
+
+	if (!run->ctx->kube) {
+		*why = cn_strdup("no Kubernetes API is configured");
+		*hint = cn_strdup("say where it is (--kubeconfig), or let the monitors do it: --stop-with mon");
+		return 0;
+	}
+	r = cn_pods_list(run->ctx->kube, &pods, err);
+	if (r == 0)
+		r = cn_inventory_hostnames(run->c, v->m, v->crush, &pods, v->osds, &named.hostnames, err);
+	if (r == 0)
+		r = look_at(run, &named, &pods, does, why, hint, err);
+	cn_inventory_hostnames_free(named.hostnames, v->m);
+	return r;
+}
+
 /* --- one go ----------------------------------------------------------------------------------------------------------- */
 
 struct go {
@@ -161,6 +173,7 @@ struct go {
 
 static void go_release(struct go *g)
 {
+	cn_inventory_hostnames_free(g->v.hostnames, &g->m);
 	cn_osdmap_release(&g->m);
 	cn_crush_release(&g->crush);
 	cn_ids_release(&g->osds);
@@ -180,7 +193,9 @@ static int go_read(struct cn_run *run, struct go *g, struct cn_error *err)
 	if (r == 0)
 		r = cn_pods_list(run->ctx->kube, &g->pods, err);
 	cn_run_osds(run, &g->m, &g->osds);
-	g->v = (struct cn_stop_view){&g->m, &g->crush, &g->osds};
+	g->v = (struct cn_stop_view){.m = &g->m, .crush = &g->crush, .osds = &g->osds};
+	if (r == 0)
+		r = cn_inventory_hostnames(run->c, &g->m, &g->crush, &g->pods, &g->osds, &g->v.hostnames, err);
 	return r;
 }
 
@@ -242,7 +257,7 @@ static bool is_ours(const struct go *g, const struct cn_pod *p)
 static int osd_of(const struct go *g, const struct cn_pod *p)
 {
 	for (size_t i = 0; i < g->osds.n; i++)
-		if (cn_inventory_pod_runs(&g->m, &g->crush, &g->pods, p, g->osds.v[i]))
+		if (cn_inventory_pod_runs(&g->m, &g->crush, g->v.hostnames, &g->pods, p, g->osds.v[i]))
 			return g->osds.v[i];
 	return -1;
 }
@@ -408,7 +423,7 @@ static int audit(struct cn_run *run, struct cn_strv *ret, struct cn_error *err _
 		cn_run_warning(run, "pod %s/%s runs on %s again: it may make a new OSD there", p->ns, p->name,
 			       p->node ? p->node : "?");
 		for (size_t k = 0; k < g.m.n_osds; k++)
-			if (cn_inventory_pod_runs(&g.m, &g.crush, &g.pods, p, g.m.osds[k].id) &&
+			if (cn_inventory_pod_runs(&g.m, &g.crush, g.v.hostnames, &g.pods, p, g.m.osds[k].id) &&
 			    !cn_ids_has(&g.osds, g.m.osds[k].id))
 				cn_strv_addf(ret, "osd.%d runs in pod %s/%s: it was not part of this drain", g.m.osds[k].id,
 					     p->ns, p->name);

@@ -203,7 +203,7 @@ static bool goes_too(const struct finder *f, const json_t *pod)
 		if (p->role == CN_POD_PREPARE || strcmp(p->uid, f->p->uid) == 0)
 			return true;
 		for (size_t k = 0; k < f->v->osds->n; k++)
-			if (cn_inventory_pod_runs(f->v->m, f->v->crush, f->pods, p, f->v->osds->v[k]))
+			if (cn_inventory_pod_runs(f->v->m, f->v->crush, f->v->hostnames, f->pods, p, f->v->osds->v[k]))
 				return true;
 	}
 	return false;

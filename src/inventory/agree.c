@@ -37,6 +37,7 @@ static void merge(struct cn_found *to, struct cn_found *k)
 	cn_ids_add_all(&to->kube, &k->kube);
 	cn_ids_add_all(&to->crush, &k->crush);
 	cn_ids_add_all(&to->address, &k->address);
+	cn_ids_add_all(&to->metadata, &k->metadata);
 	free(to->pods);
 	to->pods = TAKE_PTR(k->pods);
 	to->n_pods = k->n_pods;
@@ -143,13 +144,23 @@ static struct cn_osd_addresses common_addresses(const struct cn_facts *f, const 
 	return all;
 }
 
+/* One of these OSDs is the pod's, and on its machine by its own word. */
+static bool is_on_host_of(const struct cn_facts *f, const struct cn_pods *pods, const struct cn_pod *p, const struct cn_ids *osds)
+{
+	for (size_t i = 0; i < osds->n; i++)
+		if (cn_pod_claims(f, pods, p, osds->v[i]) && cn_pod_has_hostname(f, p, osds->v[i]))
+			return true;
+	return false;
+}
+
 /* The one node of all pods that claim these OSDs, where what was asked for is the pods' own: an address of theirs, or the CRUSH
- * host that they name. NULL: none. */
+ * host that they name; or where the OSDs report that node's host name. NULL: none. */
 static const char *owner_of(const struct cn_facts *f, const struct cn_pods *pods, const struct cn_spec *spec,
 			    const struct cn_found *m)
 {
 	const struct cn_osd there = {.at = common_addresses(f, &m->all)};
 	const char *node = NULL;
+	bool by_pods = false;
 
 	for (size_t i = 0; i < m->all.n; i++) {
 		const char *where;
@@ -162,13 +173,14 @@ static const char *owner_of(const struct cn_facts *f, const struct cn_pods *pods
 		const struct cn_pod *p = &pods->v[i];
 		const struct cn_bucket *b = cn_pod_counts(p) ? cn_pod_bucket(f, p) : NULL;
 
-		if (!cn_pod_counts(p) || strcmp(p->node, node) != 0)
+		if (!cn_pod_counts(p) || strcmp(p->node, node) != 0 || is_on_host_of(f, pods, p, &m->all))
 			continue;
+		by_pods = true;
 		if (spec->kind == CN_SPEC_IP ? !cn_pod_has_address(p, &there) && !cn_osd_addresses_have(&there.at, &p->host_ip)
 					     : !b || strcmp(b->name, spec->name) != 0)
 			return NULL;
 	}
-	return spec->kind != CN_SPEC_IP && m->metadata.n ? NULL : node;
+	return by_pods && spec->kind != CN_SPEC_IP && m->metadata.n ? NULL : node;
 }
 
 /* No pod is on the node, but pods elsewhere run its OSDs. Fine only where the user has named these very pods, all of a node. */

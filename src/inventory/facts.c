@@ -81,7 +81,7 @@ static void set_hostname(struct cn_facts *f, int id, const json_t *metadata)
 	f->hostnames[i] = cn_strdup(name);
 }
 
-static int all_hostnames(struct cn_cluster *c, struct cn_facts *f, struct cn_error *err)
+int cn_facts_all_hostnames(struct cn_cluster *c, struct cn_facts *f, struct cn_error *err)
 {
 	json_t *one;
 	size_t i;
@@ -158,18 +158,58 @@ int cn_facts_hostnames(struct cn_cluster *c, struct cn_facts *f, const struct cn
 		all = all || !bucket || small;
 	}
 	if (all)
-		r = all_hostnames(c, f, err);
+		r = cn_facts_all_hostnames(c, f, err);
 	else if (some.n)
 		r = some_hostnames(c, f, &some, err);
 	cn_ids_release(&some);
 	return r;
 }
 
+/* It is up where none of the pods is that would run it, and one of these has more addresses than Kubernetes tells. */
+static bool is_name_needed(const struct cn_facts *f, const struct cn_pods *pods, const struct cn_osd *o)
+{
+	bool needed = false;
+
+	for (size_t i = 0; o && o->up && i < pods->n; i++) {
+		if (!cn_pod_claims(f, pods, &pods->v[i], o->id))
+			continue;
+		if (cn_pod_fits(f, &pods->v[i], o))
+			return false;
+		needed |= pods->v[i].host_network;
+	}
+	return needed;
+}
+
+int cn_inventory_hostnames(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_crush *crush,
+			   const struct cn_pods *pods, const struct cn_ids *osds, char ***ret, struct cn_error *err)
+{
+	struct cn_facts f = {.osdmap = m, .crush = crush, .hostnames = cn_calloc(m->n_osds, sizeof(*f.hostnames))};
+	struct cn_ids needed = {};
+	int r = 0;
+
+	for (size_t i = 0; i < osds->n; i++)
+		if (is_name_needed(&f, pods, cn_osdmap_osd(m, osds->v[i])))
+			cn_ids_add(&needed, osds->v[i]);
+	if (needed.n)
+		r = some_hostnames(c, &f, &needed, err);
+	cn_ids_release(&needed);
+	if (r == 0)
+		*ret = f.hostnames;
+	else
+		cn_inventory_hostnames_free(f.hostnames, m);
+	return r;
+}
+
+void cn_inventory_hostnames_free(char **names, const struct cn_osdmap *m)
+{
+	for (size_t i = 0; names && i < m->n_osds; i++)
+		free(names[i]);
+	free(names);
+}
+
 void cn_facts_release(struct cn_facts *f)
 {
-	for (size_t i = 0; f->hostnames && i < f->osdmap->n_osds; i++)
-		free(f->hostnames[i]);
-	free(f->hostnames);
+	cn_inventory_hostnames_free(f->hostnames, f->osdmap);
 	json_decref(f->metadata);
 	*f = (struct cn_facts){};
 }
@@ -178,7 +218,7 @@ const char *cn_facts_hostname(const struct cn_facts *f, int osd)
 {
 	const struct cn_osd *o = cn_osdmap_osd(f->osdmap, osd);
 
-	return o ? f->hostnames[o - f->osdmap->osds] : NULL;
+	return o && f->hostnames ? f->hostnames[o - f->osdmap->osds] : NULL;
 }
 
 const struct cn_bucket *cn_facts_bucket(const struct cn_facts *f, const char *name)

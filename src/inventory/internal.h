@@ -35,6 +35,8 @@ int cn_facts_get(struct cn_cluster *c, struct cn_inventory *inv, const struct cn
 		 struct cn_error *err);
 /* Reads the host names that resolving the specs needs, if any. */
 int cn_facts_hostnames(struct cn_cluster *c, struct cn_facts *f, const struct cn_spec *specs, size_t n, struct cn_error *err);
+/* The host names of all OSDs: 2 kB of metadata each, unless they were read already. */
+int cn_facts_all_hostnames(struct cn_cluster *c, struct cn_facts *f, struct cn_error *err);
 void cn_facts_release(struct cn_facts *f);
 const char *cn_facts_hostname(const struct cn_facts *f, int osd); /* NULL: unknown */
 /* The CRUSH bucket of type host with this name, or NULL. */
@@ -70,6 +72,10 @@ bool cn_pod_is_on(const struct cn_pod *p, const struct cn_spec *node);
 const struct cn_bucket *cn_pod_bucket(const struct cn_facts *f, const struct cn_pod *p);
 /* One of the OSD's addresses is one of the pod's. */
 bool cn_pod_has_address(const struct cn_pod *p, const struct cn_osd *o);
+/* The pod uses its host's network, and the OSD reports that host's name, as far as host names were read. */
+bool cn_pod_has_hostname(const struct cn_facts *f, const struct cn_pod *p, int osd);
+/* An OSD that is up is where the pod is: by an address of either or of the machine, or by the machine's name. */
+bool cn_pod_fits(const struct cn_facts *f, const struct cn_pod *p, const struct cn_osd *o);
 /* The pod runs the OSD, as far as the pods tell: by its label, else by the CRUSH host that it names (where several pods share
  * one, and one of them has the OSD's address, by that), else by its address. */
 bool cn_pod_claims(const struct cn_facts *f, const struct cn_pods *pods, const struct cn_pod *p, int osd);

@@ -80,14 +80,41 @@ static void add_pods(const struct cn_found *found, struct cn_node *node)
 		cn_strv_add(&node->notes, found->notes.v[i]);
 }
 
-static int make_node(const struct cn_facts *f, const struct cn_pods *pods, const struct cn_spec *spec, struct cn_node *node,
-		     struct cn_error *err)
+static bool any_host_network(const struct cn_pods *pods)
+{
+	for (size_t i = 0; pods && i < pods->n; i++)
+		if (pods->v[i].host_network)
+			return true;
+	return false;
+}
+
+/* Pods that use their host's network are on all of its addresses, of which Kubernetes knows one: what the OSDs say where they are
+ * may settle it. */
+static int agree(struct cn_cluster *c, struct cn_facts *f, const struct cn_pods *pods, const struct cn_spec *spec,
+		 struct cn_found *ret, struct cn_error *err)
+{
+	_cleanup_error_ struct cn_error e = {};
+	int r = cn_agree(f, pods, spec, ret, &e);
+
+	if (r == -ENOTUNIQ && any_host_network(pods)) {
+		cn_error_release(&e);
+		r = cn_facts_all_hostnames(c, f, &e);
+		if (r == 0)
+			r = cn_agree(f, pods, spec, ret, &e);
+	}
+	if (r < 0)
+		cn_error_move(err, &e);
+	return r;
+}
+
+static int make_node(struct cn_cluster *c, struct cn_facts *f, const struct cn_pods *pods, const struct cn_spec *spec,
+		     struct cn_node *node, struct cn_error *err)
 {
 	struct cn_found found = {};
 	int r;
 
 	node->name = cn_strdup(spec->name);
-	r = cn_agree(f, pods, spec, &found, err);
+	r = agree(c, f, pods, spec, &found, err);
 	if (r < 0)
 		return r;
 	node->osds = cn_calloc(found.all.n, sizeof(*node->osds));
@@ -192,7 +219,7 @@ static int make_nodes(struct discovery *d, struct cn_error *err)
 	inv->nodes = cn_calloc(d->n, sizeof(*inv->nodes));
 	for (size_t i = 0; r == 0 && i < d->n; i++) {
 		inv->n_nodes = i + 1;
-		r = make_node(&a.facts, d->kube ? &a.pods : NULL, &d->specs[i], &inv->nodes[i], err);
+		r = make_node(d->c, &a.facts, d->kube ? &a.pods : NULL, &d->specs[i], &inv->nodes[i], err);
 		for (size_t j = 0; r == 0 && j < i; j++)
 			r = check_disjoint(&inv->nodes[j], &inv->nodes[i], err);
 	}

@@ -2,7 +2,9 @@
 /* Where the pods say that OSDs are. */
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
+#include "cephnode/base/text.h"
 #include "inventory/internal.h"
 
 bool cn_pod_counts(const struct cn_pod *p)
@@ -49,6 +51,24 @@ bool cn_pod_has_address(const struct cn_pod *p, const struct cn_osd *o)
 		if (cn_osd_addresses_have(&o->at, &p->ips[i]))
 			return true;
 	return false;
+}
+
+/* Kubernetes knows one network of a node; the OSDs' public one may be another. The kubelet takes the node's name from the host's,
+ * in lower case, or it is the full name. */
+bool cn_pod_has_hostname(const struct cn_facts *f, const struct cn_pod *p, int osd)
+{
+	const char *name = p->host_network && p->node ? cn_facts_hostname(f, osd) : NULL;
+	size_t len = name ? strlen(name) : 0;
+	struct cn_ip ip;
+
+	if (!len || strncasecmp(p->node, name, len) != 0)
+		return false;
+	return !p->node[len] || (p->node[len] == '.' && !cn_ip_parse(p->node, &ip));
+}
+
+bool cn_pod_fits(const struct cn_facts *f, const struct cn_pod *p, const struct cn_osd *o)
+{
+	return cn_pod_has_address(p, o) || cn_osd_addresses_have(&o->at, &p->host_ip) || cn_pod_has_hostname(f, p, o->id);
 }
 
 /* Another pod that names the same CRUSH host has the OSD's address, and this one has not. */
@@ -102,7 +122,7 @@ static bool one_node(const struct cn_facts *f, const struct cn_pods *pods, int o
 
 		if (!cn_pod_claims(f, pods, p, osd))
 			continue;
-		if (at && !cn_pod_has_address(p, at) && !cn_osd_addresses_have(&at->at, &p->host_ip))
+		if (at && !cn_pod_fits(f, p, at))
 			continue;
 		if (node && strcmp(node, p->node) != 0)
 			return false;
@@ -226,11 +246,19 @@ static int check_label(const struct cn_facts *f, const struct cn_pod *p, int osd
 	return -ENOTUNIQ;
 }
 
+static char *safe_hostname(const struct cn_facts *f, int osd)
+{
+	const char *name = cn_facts_hostname(f, osd);
+
+	return name ? cn_text_safe(name) : NULL;
+}
+
 /* An OSD that is up must be where its pod is: its CRUSH host may be named like a pod all the same. */
 static int check_address(const struct cn_facts *f, const struct cn_pods *pods, const struct cn_found *found, int osd,
 			 struct cn_error *err)
 {
 	const struct cn_osd *o = cn_osdmap_osd(f->osdmap, osd);
+	_cleanup_free_ char *name = safe_hostname(f, osd);
 	const struct cn_pod *p = NULL;
 	char buf[CN_IP_STRLEN];
 
@@ -240,12 +268,12 @@ static int check_address(const struct cn_facts *f, const struct cn_pods *pods, c
 		if (!cn_pod_claims(f, pods, found->pods[i], osd))
 			continue;
 		p = found->pods[i];
-		if (cn_pod_has_address(p, o) || cn_osd_addresses_have(&o->at, &p->host_ip))
+		if (cn_pod_fits(f, p, o))
 			return 0;
 	}
 	cn_error_set(err, CN_REFUSED, ENOTUNIQ,
-		     "pod %s/%s on %s should run osd.%d, but that is up at %s, which is not an address of it", p->ns, p->name,
-		     p->node, osd, cn_ip_format(&o->address, buf));
+		     "pod %s/%s on %s should run osd.%d, but that is up at %s, which is not an address of it%s%s", p->ns, p->name,
+		     p->node, osd, cn_ip_format(&o->address, buf), name ? ", on a host that is named " : "", name ? name : "");
 	hint(err);
 	return -ENOTUNIQ;
 }
@@ -304,6 +332,8 @@ static int take(const struct cn_facts *f, const struct cn_pods *pods, int osd, s
 			cn_ids_add(&found->crush, osd);
 		if (cn_pod_has_address(p, o))
 			cn_ids_add(&found->address, osd);
+		if (o->up && cn_pod_has_hostname(f, p, osd))
+			cn_ids_add(&found->metadata, osd);
 	}
 	if (r == 0)
 		r = check_address(f, pods, found, osd, err);
@@ -386,12 +416,12 @@ bool cn_inventory_pod_may_run(const struct cn_osdmap *m, const struct cn_crush *
 	return cn_pod_claims(&f, pods, pod, osd);
 }
 
-/* The API may be that of another cluster, whose pods have the same labels: where the OSD is up its address must fit. */
-bool cn_inventory_pod_runs(const struct cn_osdmap *m, const struct cn_crush *crush, const struct cn_pods *pods,
+/* The API may be that of another cluster, whose pods have the same labels: where the OSD is up its address or host must fit. */
+bool cn_inventory_pod_runs(const struct cn_osdmap *m, const struct cn_crush *crush, char **hostnames, const struct cn_pods *pods,
 			   const struct cn_pod *pod, int osd)
 {
+	struct cn_facts f = {.osdmap = m, .crush = crush, .hostnames = hostnames};
 	const struct cn_osd *o = cn_osdmap_osd(m, osd);
 
-	return cn_inventory_pod_may_run(m, crush, pods, pod, osd) &&
-	       (!o->up || cn_pod_has_address(pod, o) || cn_osd_addresses_have(&o->at, &pod->host_ip));
+	return cn_pod_claims(&f, pods, pod, osd) && (!o->up || cn_pod_fits(&f, pod, o));
 }

@@ -177,6 +177,7 @@ void cn_pod_read(const json_t *item, enum cn_kube_flavour flavour, const char *h
 	p.name = dup(metadata, "name") ?: cn_strdup("");
 	p.uid = dup(metadata, "uid");
 	p.node = dup(cn_json_obj(item, "spec"), "nodeName");
+	p.host_network = cn_json_bool(cn_json_obj(item, "spec"), "hostNetwork", false);
 	p.labels = labels ? json_incref(labels) : NULL;
 	if (cn_parse_int(cn_json_str(labels, LABEL_OSD, ""), 0, INT_MAX, &osd))
 		p.osd = (int)osd;

@@ -268,6 +268,30 @@ class Stop(ClusterCase):
         self.assertEqual((self.replicas(), held['labels'][HOLD]), ([1, 0, 1], 'false'))
         self.assertIn('kubectl -n rook-ceph scale deployment rook-ceph-osd-3 --replicas=1', run.stdout)
 
+    def test_pods_with_the_network_of_their_host(self):
+        """Kubernetes knows another network of the machine than the OSDs use: the host name that they report is the proof."""
+        api = self.rook()
+        pods = api.all('pods')
+
+        def place(node):
+            for pod in pods:
+                pod['spec'].update(hostNetwork=True, nodeName=node)
+                pod['status'].update(hostIP='10.99.0.2', podIP='10.99.0.2', podIPs=[{'ip': '10.99.0.2'}])
+
+        def discover(name, code=0):
+            return self.assert_code(self.tool.run('discover', name, '-f', 'json', env=self.env), code)
+        place('node9')
+        for name in ('10.99.0.2', 'kube:node9'):
+            self.assertIn('on a host that is named node2', discover(name, 4).stderr)
+        place('node2')
+        for name in ('10.99.0.2', 'node2', 'kube:node2', '127.0.1.2'):
+            osds = discover(name).json['nodes'][0]['osds']
+            self.assertEqual([(o['id'], o['pod'][:25], [w for w in o['found_by'] if w != 'address']) for o in osds],
+                             [(i, 'rook-ceph/rook-ceph-osd-%d' % i, ['crush', 'metadata', 'kubernetes']) for i in (2, 3)])
+        run = self.tool.drain('10.99.0.2', env={**self.NOBODY, **self.env})
+        self.assert_removed(run, 2)
+        self.assertEqual((self.stop_of(run)['with'], self.replicas()), ('kube', [0, 0, 1]))
+
     def test_a_sibling_on_the_node(self):
         """Another pod of the same StatefulSet, whose OSD is none of ours, is left alone."""
         api = self.api()

@@ -13,6 +13,7 @@ struct fixture {
 	struct cn_inventory inv; /* its maps alone */
 	struct cn_pods pods;
 	struct cn_facts facts;
+	bool names; /* the host names of all OSDs are read, too */
 	struct cn_found found;
 	struct cn_error e;
 };
@@ -84,6 +85,8 @@ static int agree(struct fixture *x, const char *name)
 	assert_int_equal(cn_spec_parse(name, &spec, &x->e), 0);
 	assert_int_equal(cn_facts_get(fake_client(x->f, 1), &x->inv, &spec, 1, &x->facts, &x->e), 0);
 	assert_int_equal(cn_facts_hostnames(fake_client(x->f, 1), &x->facts, &spec, 1, &x->e), 0);
+	if (x->names)
+		assert_int_equal(cn_facts_all_hostnames(fake_client(x->f, 1), &x->facts, &x->e), 0);
 	r = cn_agree(&x->facts, &x->pods, &spec, &x->found, &x->e);
 	cn_spec_release(&spec);
 	return r;
@@ -287,6 +290,68 @@ static void test_host_network(void **state)
 	assert_found(x, "osd.9", "9k/p8");
 	assert_found(x, "osd.2", "2");
 	assert_null(x->found.kube_node);
+}
+
+/* The OSDs' public network is not the one that Kubernetes knows: their own word says that they are on the pod's machine. */
+static void another_network(struct fixture *x)
+{
+	pod(x, "p0", "node1", "10.0.0.1", "10.0.0.1", "node1", 0)->host_network = true;
+	pod(x, "p1", "node1", "10.0.0.1", "10.0.0.1", "node1", 1)->host_network = true;
+	for (int i = 0; i < 4; i++)
+		world_hostname(&x->w, i, i < 2 ? "node1" : "node2");
+}
+
+static void rename_nodes(struct fixture *x, const char *node, const char *crush_host)
+{
+	for (size_t i = 0; i < x->pods.n; i++) {
+		free(x->pods.v[i].node);
+		free(x->pods.v[i].crush_host);
+		x->pods.v[i].node = cn_strdup(node);
+		x->pods.v[i].crush_host = cn_strdup(crush_host);
+	}
+}
+
+static void test_another_network(void **state)
+{
+	struct fixture *x = *state;
+
+	another_network(x);
+	assert_refused(x, "10.0.0.1",
+		       "pod ceph/p0 on node1 should run osd.0, but that is up at 127.0.1.1, which is not an address");
+	x->names = true;
+	assert_found(x, "10.0.0.1", "0cmk/p0 1cmk/p1");
+	assert_found(x, "kube:node1", "0cmk/p0 1cmk/p1");
+	assert_found(x, "node1", "0cmk/p0 1cmk/p1");
+	assert_found(x, "127.0.1.1", "0acmk/p0 1acmk/p1"); /* of the OSDs, not of the pods */
+	assert_string_equal(x->found.kube_node, "node1");
+	rename_nodes(x, "node1.example.net", "node1");
+	assert_found(x, "10.0.0.1", "0cmk/p0 1cmk/p1");
+	assert_found(x, "node1.example.net", "0cmk/p0 1cmk/p1");
+	assert_found(x, "node1", "0cmk/p0 1cmk/p1");
+	assert_found(x, "127.0.1.1", "0acmk/p0 1acmk/p1");
+	world_hostname(&x->w, 0, "Node1"); /* the kubelet has it in lower case */
+	assert_found(x, "10.0.0.1", "0cmk/p0 1cmk/p1");
+}
+
+static void test_another_network_and_another_host(void **state)
+{
+	struct fixture *x = *state;
+
+	another_network(x);
+	x->names = true;
+	world_hostname(&x->w, 1, "node2");
+	assert_refused(x, "10.0.0.1",
+		       "osd.1, but that is up at 127.0.1.1, which is not an address of it, on a host that is named node2");
+	assert_refused(x, "127.0.1.1", "but Kubernetes runs osd.0 in ceph/p0 on node1");
+	world_hostname(&x->w, 1, NULL);
+	assert_refused(x, "10.0.0.1", "which is not an address of it");
+	world_hostname(&x->w, 1, "node1");
+	rename_nodes(x, "node11", "node1"); /* not the same, and not its full name */
+	assert_refused(x, "10.0.0.1", "on a host that is named node1");
+	assert_refused(x, "127.0.1.1", "but Kubernetes runs osd.0 in ceph/p0 on node11");
+	rename_nodes(x, "node1", "node1");
+	x->pods.v[0].host_network = false; /* then its host name is its own */
+	assert_refused(x, "10.0.0.1", "pod ceph/p0 on node1 should run osd.0");
 }
 
 static void test_full_name(void **state)
@@ -534,6 +599,8 @@ int main(void)
 		with_world(test_pods_that_do_not_count),
 		with_world(test_pod_without_osd),
 		with_world(test_host_network),
+		with_world(test_another_network),
+		with_world(test_another_network_and_another_host),
 		with_world(test_full_name),
 		with_world(test_shared_host_in_an_overlay),
 		with_world(test_labels),

@@ -57,8 +57,9 @@ json_t *cn_found_by_json(unsigned found_by);
  * "ip:", "host:", "kube:", "osd:" in front say which is meant. kube (NULL: the monitors alone decide) is asked for the OSD pods,
  * and what they say held against the monitors: where both know something they must agree, else CN_REFUSED; an API that does not
  * answer is CN_FAILED. Independent look-ups run side by side; metadata of all OSDs is asked for only where a name needs
- * it. with_pgs: also the PGs and bytes (from the manager). Errors: CN_USAGE (bad name), CN_NOT_FOUND, CN_REFUSED when a name is
- * ambiguous or an OSD is in two of the nodes: the hint lists the candidates. Blocks; changes nothing. */
+ * it, or where addresses do not fit to pods that use their host's network. with_pgs: also the PGs and bytes (from the manager).
+ * Errors: CN_USAGE (bad name), CN_NOT_FOUND, CN_REFUSED when a name is ambiguous or an OSD is in two of the nodes: the hint lists
+ * the candidates. Blocks; changes nothing. */
 int cn_inventory_discover(struct cn_cluster *c, struct cn_kube *kube, const char *const *names, size_t n, bool with_pgs,
 			  struct cn_inventory *ret, struct cn_error *err);
 /* The addresses of a Kubernetes node, which need not carry OSDs; *ret is to be freed. 1: found; 0: there is none by this name, or
@@ -69,9 +70,15 @@ void cn_inventory_release(struct cn_inventory *inv);
 /* Whether the pod runs this OSD by what is written on it; false for pods that cannot run any. */
 bool cn_inventory_pod_may_run(const struct cn_osdmap *m, const struct cn_crush *crush, const struct cn_pods *pods,
 			      const struct cn_pod *pod, int osd);
-/* The same, and an OSD that is up has an address of the pod or of its machine: enough to stop the pod for it. */
-bool cn_inventory_pod_runs(const struct cn_osdmap *m, const struct cn_crush *crush, const struct cn_pods *pods,
+/* The same, and an OSD that is up has an address of the pod or of its machine, or (hostnames, may be NULL) is on that machine by
+ * its own word: enough to stop the pod for it. */
+bool cn_inventory_pod_runs(const struct cn_osdmap *m, const struct cn_crush *crush, char **hostnames, const struct cn_pods *pods,
 			   const struct cn_pod *pod, int osd);
+/* Reads what these OSDs report as their host's name, where only that can tell whether a pod runs them: by their place in m, NULL
+ * for the others. To be freed with the second. Errors: those of the mon command. */
+int cn_inventory_hostnames(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_crush *crush,
+			   const struct cn_pods *pods, const struct cn_ids *osds, char ***ret, struct cn_error *err);
+void cn_inventory_hostnames_free(char **names, const struct cn_osdmap *m); /* accepts NULL */
 
 /* The document of `discover -f json` (docs: the contract). New reference. */
 json_t *cn_inventory_json(const struct cn_inventory *inv);

@@ -38,6 +38,7 @@ struct cn_pod {
 	struct cn_ip host_ip; /* status.hostIP; family 0: none */
 	struct cn_ip *ips;    /* status.podIPs, else podIP: of the overlay, or the node's own with hostNetwork */
 	size_t n_ips;
+	bool host_network; /* spec.hostNetwork: it has all addresses of its node, and the node's host name */
 	enum cn_pod_role role;
 	enum cn_pod_state state;
 	char *owner_kind, *owner_name, *owner_uid; /* the controller: DaemonSet, ReplicaSet, Job, StatefulSet; NULL: none */
