@@ -371,6 +371,12 @@ static int put_back(struct cn_run *run, const json_t *entry, struct cn_strv *for
 			      : cn_stop_kube_restore(run, entry, foreign, err);
 }
 
+/* Nothing more may be changed, or nobody is there who could: the others would fare the same, each after its time limit. */
+static bool is_hopeless(int r)
+{
+	return r == -EINTR || r == -ESTALE || r == -ETIMEDOUT || r == -ECONNREFUSED || r == -EHOSTUNREACH;
+}
+
 static int restore_one(struct cn_run *run, const json_t *entry, struct cn_strv *foreign, struct cn_error *err)
 {
 	int r = cn_may_change(run, err);
@@ -411,25 +417,53 @@ int cn_stop_restore(struct cn_run *run, struct cn_strv *ret_foreign, struct cn_e
 	return r < 0 ? cn_error_wrap(err, "cannot start what was stopped") : 0;
 }
 
+/* All that is to be put back at the end, also when one cannot be; *ret_left: how many are not. The first error, or what ended it.
+ */
+static int restore_held_off(struct cn_run *run, json_t *list, size_t *ret_left, struct cn_strv *foreign, int r,
+			    struct cn_error *err)
+{
+	json_t *entry;
+	size_t k;
+
+	json_array_foreach (list, k, entry) {
+		_cleanup_error_ struct cn_error e = {};
+		int one = r;
+
+		if (!cn_json_bool(entry, "for_the_time", false))
+			continue;
+		if (!is_hopeless(r))
+			one = restore_one(run, entry, foreign, &e);
+		*ret_left += one < 0;
+		if (e.errnum && (r == 0 || is_hopeless(one))) {
+			cn_error_release(err);
+			cn_error_move(err, &e);
+			r = one;
+		}
+	}
+	return r;
+}
+
+static void tell_what_stays(struct cn_run *run, const json_t *list)
+{
+	const json_t *entry;
+	size_t k;
+
+	json_array_foreach (list, k, entry)
+		if (cn_json_str(entry, "stays", NULL))
+			cn_run_warning(run, "%s", cn_json_str(entry, "stays", NULL));
+}
+
 /* Whoever was held off for the time of the drain goes on when it is over; what was switched off for the removed OSDs stays off.
  */
 int cn_stop_finish(struct cn_run *run, struct cn_error *err)
 {
 	_cleanup_(cn_strv_release) struct cn_strv foreign = {};
+	size_t left = 0;
 	int r = 0;
 
 	for (size_t i = 0; i < run->n; i++) {
-		json_t *list = run->drains[i].journal.stopped, *e;
-		size_t k;
-
-		json_array_foreach (list, k, e) {
-			const char *left = cn_json_str(e, "stays", NULL);
-
-			if (r == 0 && cn_json_bool(e, "for_the_time", false))
-				r = restore_one(run, e, &foreign, err);
-			if (left)
-				cn_run_warning(run, "%s", left);
-		}
+		r = restore_held_off(run, run->drains[i].journal.stopped, &left, &foreign, r, err);
+		tell_what_stays(run, run->drains[i].journal.stopped);
 	}
 	if (r == 0 && foreign.n && !run->ctx->kube) { /* nobody may think that all is done */
 		cn_error_set(err, CN_PARTIAL, ENOTCONN, "removed, but not put back: %s", foreign.v[0]);
@@ -438,5 +472,7 @@ int cn_stop_finish(struct cn_run *run, struct cn_error *err)
 	}
 	for (size_t i = 0; i < foreign.n; i++)
 		cn_run_warning(run, "not put back: %s", foreign.v[i]);
+	if (r < 0 && left > 1)
+		return cn_error_wrap(err, "removed, but %zu that were held off for that time are not put back", left);
 	return r < 0 ? cn_error_wrap(err, "removed, but what was held off for that time is not put back") : 0;
 }

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Who stops the daemons: systemd on this machine (one that stands in for it, on a private bus), Kubernetes (an API server in memory
 that really ends and starts the OSDs), or the monitors where neither does."""
+import json
+import pathlib
+import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 
 from cnlib.case import CAMPAIGN, OURS, QUICK, ClusterCase, signal, wait_for
@@ -75,8 +80,30 @@ class Stop(ClusterCase):
         self.assertIn('systemd runs no ceph-osd@3.service', run.stderr)
         plan = self.assert_code(self.tool.run('plan', 'node2', '-f', 'json', env={**self.NOBODY, **bus.env}), 0).json
         self.assertEqual(plan['stop']['with'], 'mon')
-        self.assertEqual(bus.lines, [])
+        units = {'ceph-osd@2.service': (2, 'enabled'), 'ceph-osd@3.service': (3, 'enabled')}
+        theirs = self.bus(units)
+        user = self.another_user({**self.NOBODY, **theirs.env})
+        run = user('drain', 'node2', '-y', '-f', 'json', '--stop-with', 'systemd')
+        self.assertEqual((run.returncode, 'only root may stop units' in run.stderr, '--stop-with mon' in run.stderr), (4, True, True), run)
+        run = user('plan', 'node2', '-f', 'json')
+        self.assertEqual((run.returncode, json.loads(run.stdout)['stop']['with']), (0, 'mon'), run)
+        self.assertEqual(bus.lines + theirs.lines, [])
         self.assert_same(before)
+
+    def another_user(self, env):
+        """Runs it as nobody, who may read a copy of what it needs."""
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        key = self.cluster.mon('auth get', entity='client.admin')[0]['key']
+        (folder / 'keyring').write_text('[client.admin]\n\tkey = %s\n' % key)
+        hosts = re.search('^mon host = .*$', pathlib.Path(self.cluster.conf).read_text(), re.M)[0]
+        (folder / 'ceph.conf').write_text('[global]\n%s\nkeyring = %s/keyring\nlog file =\nadmin socket =\n' % (hosts, folder))
+        binary = shutil.copy(CEPHNODE, folder)
+        folder.chmod(0o755)
+
+        def run(*args):
+            return subprocess.run([binary, '-c', str(folder / 'ceph.conf'), *args], env=clean_env(HOME=str(folder), **env), user=65534, group=65534,
+                                  extra_groups=[], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+        return run
 
     def test_units_of_this_machine(self):
         c = self.cluster
