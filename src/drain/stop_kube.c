@@ -404,6 +404,24 @@ static int look_again(struct cn_run *run, char **ret_what, struct cn_error *err)
 	return 0;
 }
 
+static void name_new_osds(struct go *g, const struct cn_pod *p, struct cn_strv *ret)
+{
+	_cleanup_(cn_ids_release) struct cn_ids claimed = {};
+	char **hostnames = NULL;
+
+	for (size_t i = 0; i < g->m.n_osds; i++)
+		if (!cn_ids_has(&g->osds, g->m.osds[i].id) &&
+		    cn_inventory_pod_may_run(&g->m, &g->crush, &g->pods, p, g->m.osds[i].id))
+			cn_ids_add(&claimed, g->m.osds[i].id);
+	/* without the names some cannot be told; that the pod runs again was said */
+	(void)cn_inventory_hostnames(g->run->c, &g->m, &g->crush, &g->pods, &claimed, &hostnames, NULL);
+	for (size_t i = 0; i < claimed.n; i++)
+		if (cn_inventory_pod_runs(&g->m, &g->crush, hostnames, &g->pods, p, claimed.v[i]))
+			cn_strv_addf(ret, "osd.%d runs in pod %s/%s: it was not part of this drain", claimed.v[i], p->ns,
+				     p->name);
+	cn_inventory_hostnames_free(hostnames, &g->m);
+}
+
 /* Pods of the nodes of this drain that live, and OSDs in them that nobody told us of. */
 static int audit(struct cn_run *run, struct cn_strv *ret, struct cn_error *err _unused_)
 {
@@ -422,11 +440,7 @@ static int audit(struct cn_run *run, struct cn_strv *ret, struct cn_error *err _
 			continue;
 		cn_run_warning(run, "pod %s/%s runs on %s again: it may make a new OSD there", p->ns, p->name,
 			       p->node ? p->node : "?");
-		for (size_t k = 0; k < g.m.n_osds; k++)
-			if (cn_inventory_pod_runs(&g.m, &g.crush, g.v.hostnames, &g.pods, p, g.m.osds[k].id) &&
-			    !cn_ids_has(&g.osds, g.m.osds[k].id))
-				cn_strv_addf(ret, "osd.%d runs in pod %s/%s: it was not part of this drain", g.m.osds[k].id,
-					     p->ns, p->name);
+		name_new_osds(&g, p, ret);
 	}
 	return 0;
 }

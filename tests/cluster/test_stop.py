@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 from cnlib.case import CAMPAIGN, OURS, QUICK, ClusterCase, signal, wait_for
 from cnlib.util import CEPHNODE, ROOT, clean_env, die_with_parent
@@ -380,22 +381,41 @@ class Stop(ClusterCase):
         volatile = ['osd dump | osds | osd.%d | %s' % (i, w) for i in (2, 3) for w in ('public_addr', 'cluster_addr', 'heartbeat_')]
         self.assert_same(before, list(OURS) + volatile)
 
-    if CAMPAIGN:    # nearly a minute, for a lease has to run out; tests/contract has what the client does
-        def test_a_change_that_comes_too_late(self):
-            """The drain stands still between two tries to take the label off, and is cancelled meanwhile: it does not try again."""
-            api = self.helm('DaemonSet')
-            api.on('PATCH', '/nodes/', Answer(429, 'busy', {'Retry-After': '8'}))
+    if CAMPAIGN:    # half a minute and a whole one, for a lease has to run out; tests/contract has what the client does
+        LATE = 'PATCH /api/v1/nodes/node2 was not sent again: the lock was not renewed in time'
+
+        def stand_still(self):
+            """A drain that is stopped between two tries to take the label off."""
+            self.helm('DaemonSet').on('PATCH', '/nodes/', Answer(429, 'busy', {'Retry-After': '8'}))
             run = self.drain('-v', env=self.env, start=True)
             wait_for('it waits to try again', lambda: run.ended or 'again in 8000 ms' in run.stderr, 120)
             run.process.send_signal(signal.SIGSTOP)
+            return run
+
+        def patches(self):
+            return [p for m, p in self.k.requests if m == 'PATCH']
+
+        def test_a_change_that_comes_too_late(self):
+            """It is cancelled meanwhile: it does not try again."""
+            run = self.stand_still()
             self.assert_code(self.tool.run('cancel', 'node2', '-f', 'json', env={**self.NOBODY, **self.env}), 0)
             run.cont()
             self.assert_code(run.wait(), 1)
-            self.assertIn('PATCH /api/v1/nodes/node2 was not sent again: the lock was not renewed in time', run.stdout)
+            self.assertIn(self.LATE, run.stdout)
             self.assertIn('the drain of node2 was cancelled', run.stderr)
-            self.assertEqual([m for m, p in api.requests if m != 'GET' and 'reviews' not in p], ['PATCH'])
-            self.assertEqual(api.get('nodes', '', 'node2')['metadata']['labels']['ceph-osd'], 'enabled')
+            self.assertEqual(len(self.patches()), 1)
+            self.assertEqual(self.k.get('nodes', '', 'node2')['metadata']['labels']['ceph-osd'], 'enabled')
             self.assertTrue(self.cluster.is_up(2) and self.cluster.is_up(3))
+
+        def test_a_change_that_comes_late(self):
+            """Nobody was quicker: it takes the lock anew, and goes on."""
+            run, stopped = self.stand_still(), time.monotonic()
+            wait_for('little of the lease is left', lambda: time.monotonic() - stopped > 20)
+            self.assertEqual(len(self.patches()), 1)
+            run.cont()
+            self.assert_removed(run.wait(), 2)
+            self.assertIn(self.LATE + ' (this process was stopped, or the cluster did not answer); looking again', run.stdout)
+            self.assertEqual(len(self.patches()), 2)
 
     # --- check ---
     def test_check(self):

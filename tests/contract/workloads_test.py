@@ -38,12 +38,12 @@ class World(Case):
             change()
         self.api.on(method, "", hand)
 
-    def unanswered(self, method, chop=-1, times=1):
+    def unanswered(self, method):
         """It is carried out, and the answer is lost."""
         def lose(request):
             self.api.settled(self.api.route, request)
-            return Answer(200, {}, chop=chop)
-        self.api.on(method, "", lose, times)
+            return Answer(200, {}, chop=-1)
+        self.api.on(method, "", lose)
 
     def refused(self, said, error, *words):
         self.assertEqual(said["r"], error, said)
