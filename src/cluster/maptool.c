@@ -261,7 +261,8 @@ static int check_complete(const struct cn_mapping *mp, struct cn_error *err)
 	return 0;
 }
 
-/* As if there were no configuration: what the tool works out is to depend on the map alone. */
+/* As if there were no configuration: what the tool works out is to depend on the map alone. OpenStack's password is none of its
+ * business either: who may look at its environment in /proc may not look at ours. */
 static char **environment(void)
 {
 	static char no_conf[] = "CEPH_CONF=/dev/null";
@@ -272,7 +273,7 @@ static char **environment(void)
 		n++;
 	env = cn_calloc(n + 2, sizeof(*env));
 	for (size_t i = 0; i < n; i++)
-		if (strncmp(environ[i], "CEPH_", 5) != 0)
+		if (strncmp(environ[i], "CEPH_", 5) != 0 && strncmp(environ[i], "OS_", 3) != 0)
 			env[kept++] = environ[i];
 	env[kept] = no_conf;
 	return env;

@@ -17,12 +17,15 @@ What goes wrong
     cloud.token_seconds = 2                         # tokens expire;  cloud.revoke() makes all of them invalid at once
     cloud.on("GET", r"/servers/", 503, times=2)     # before all else; body: recorded("agent/unset-again-400") or any JSON
     cloud.down() / cloud.up()                       # connection refused, and back on the same port
+    Cloud(cert=PATH)                                # https, with this certificate (PATH.crt, PATH.key beside it)
+    Cloud(cert=PATH, client_ca=PATH)                # and a certificate of the client's is asked for
 """
 import copy
 import http.server
 import json
 import re
 import secrets
+import ssl
 import threading
 import time
 import uuid
@@ -56,7 +59,8 @@ class Member:
 
 
 class Cloud:
-    def __init__(self, stack="storage"):
+    def __init__(self, stack="storage", cert=None, client_ca=None):
+        self.cert, self.client_ca = cert, client_ca
         self.stack, self.id, self.members, self.lock = stack, str(uuid.uuid4()), {}, threading.RLock()
         self.tokens, self.token_seconds, self.logins = {}, 3600, 0
         self.rules, self.requests, self.opened, self.deleted = [], [], [], []
@@ -74,10 +78,20 @@ class Cloud:
         self.down()
 
     def up(self):
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), type("H", (Handler,), {"cloud": self}))
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", self.port), type("H", (Handler,), {"cloud": self}))
+        self.server.context, self.server.connections = self.context(), 0
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def context(self):
+        if not self.cert:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.cert, Path(self.cert).with_suffix(".key"))
+        if self.client_ca:
+            context.load_verify_locations(self.client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
 
     def down(self):
         if self.server:
@@ -87,7 +101,7 @@ class Cloud:
 
     @property
     def url(self):
-        return "http://127.0.0.1:%d" % self.port
+        return "%s://127.0.0.1:%d" % ("https" if self.cert else "http", self.port)
 
     def env(self):
         return {"OS_AUTH_URL": self.url + "/identity", "OS_USERNAME": USER, "OS_PASSWORD": PASSWORD, "OS_PROJECT_NAME": "ops"}
@@ -236,6 +250,20 @@ class Cloud:
             self.deleted += m.addresses or []
             del self.members[m.name]
         return *recorded("agent/unset-200"), {}
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def finish_request(self, request, client_address):
+        self.connections += 1
+        if self.context:    # in the connection's own thread
+            request = self.context.wrap_socket(request, server_side=True)
+        with request:
+            self.RequestHandlerClass(request, client_address, self)
+
+    def handle_error(self, *_):
+        pass    # a client that goes away, or does not like the certificate
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

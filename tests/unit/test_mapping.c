@@ -265,9 +265,10 @@ static void test_maptool_how_it_is_called(void **state _unused_)
 
 	setenv("CEPH_ARGS", "--debug-osd 20", 1);
 	setenv("CEPH_CONF", "/elsewhere", 1);
+	setenv("OS_PASSWORD", "secret", 1);
 	cn_ids_add(&zero, 4);
 	cn_ids_add(&zero, 0);
-	fake_tool("echo \"$CEPH_ARGS|$CEPH_CONF|$*|$(cat)\" >&2; exit 1");
+	fake_tool("echo \"$CEPH_ARGS$OS_PASSWORD|$CEPH_CONF|$*|$(cat)\" >&2; exit 1");
 	assert_int_equal(map_with(&zero, &mp, &e), -EPROTO);
 	assert_error(&e, CN_FAILED, ": |/dev/null|/proc/self/fd/3 --test-map-pgs-dump-all --adjust-crush-weight 0:0,4:0|");
 	cn_ids_release(&zero);
@@ -275,6 +276,7 @@ static void test_maptool_how_it_is_called(void **state _unused_)
 	assert_error(&e, CN_FAILED, "/proc/self/fd/3 --test-map-pgs-dump-all|");
 	unsetenv("CEPH_ARGS");
 	unsetenv("CEPH_CONF");
+	unsetenv("OS_PASSWORD");
 }
 
 static int interrupted_call(void)
