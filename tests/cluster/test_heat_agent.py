@@ -8,7 +8,7 @@ from cnlib.case import ClusterCase, QUICK, signal, unittest, wait_for
 from cnlib.util import ROOT
 
 sys.path.append(str(ROOT / 'tests' / 'heat'))
-from fakeheat import Cloud  # noqa: E402
+from fakeheat import Cloud, recorded  # noqa: E402
 
 
 class HeatAgent(ClusterCase):
@@ -88,6 +88,10 @@ class HeatAgent(ClusterCase):
         self.refused('no server of its own stack', args=['--allow-empty'])
         self.assert_same(before)
         m.value, m.addresses = m.server, ['10.9.9.1']
+        for answer in ('unset-other-hook-400', 'unset-gone-404'):     # whatever Heat meant: the next look tells, and opens it
+            self.cloud.on('POST', '/signal$', *recorded('agent/' + answer))
+            self.assert_code(self.once('--allow-empty'), 0)
+            self.assertEqual(self.cloud.opened, [])
         self.assert_code(self.once('--allow-empty'), 0)
         self.assertEqual(self.cloud.opened, ['m1'])
         self.assert_same(before)

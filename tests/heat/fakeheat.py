@@ -218,13 +218,13 @@ class Cloud:
                 return 200, {"resources": {"storage": {"type": "OS::Heat::AutoScalingGroup", "properties": {"desired_capacity": {"get_param": "count"}}}}}, {}
             if method == "PATCH":
                 self.on_count(json.loads(body)["parameters"]["count"])
-                return 202, None, {}
+                return *recorded("group/patch-count-202"), {}
             doc = recorded("agent/stack-show-200")[1]
             doc["stack"].update(stack_name=self.stack, id=self.id, timeout_mins=self.timeout_mins)
             return 200, doc, {}
         if method == "PATCH" and parts[0] == "storage-group" and json.loads(body)["mark_unhealthy"]:
             self.members[parts[3]].status = "CHECK_FAILED"
-            return 200, None, {}
+            return *recorded("group/mark-unhealthy-200"), {}
         m = next((m for m in self.members.values() if parts[:2] == [m.stack, m.id]), None)
         if not m:
             return *recorded("agent/stack-404"), {}

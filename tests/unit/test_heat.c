@@ -66,7 +66,8 @@ static void test_refs(void **state _unused_)
 
 static void test_members(void **state _unused_)
 {
-	_cleanup_json_ json_t *idle = recorded("poll-idle-200"), *deleting = recorded("poll-deleting-200");
+	_cleanup_json_ json_t *idle = recorded("poll-idle-200"), *deleting = recorded("poll-deleting-200"),
+			      *after = recorded("poll-after-200");
 	struct cn_members l;
 
 	cn_members_read(idle, &l);
@@ -86,6 +87,11 @@ static void test_members(void **state _unused_)
 	assert_string_equal(l.v[0].stack.name, "storage1-storage-pc7u34o5bnni-5j4klxo6tsph-hiyqze7c4ya7");
 	assert_string_equal(l.v[0].servers.v[0], "8fe2b259-1605-4987-91c0-201de309bcc5");
 	assert_true(cn_member_is(&l.v[1], "CREATE_COMPLETE"));
+	cn_members_release(&l);
+	cn_members_read(after, &l); /* its row is still there, DELETE_COMPLETE, without gate and server */
+	assert_int_equal(l.n, 2);
+	assert_true(strcmp(l.v[0].name, "hqvlpjjfau6c") == 0 && cn_member_is(&l.v[0], "UPDATE_IN_PROGRESS"));
+	assert_true(strcmp(l.v[1].name, "xu4c55xy3mwv") == 0 && cn_member_is(&l.v[1], "UPDATE_COMPLETE"));
 	cn_members_release(&l);
 }
 
@@ -376,6 +382,18 @@ static void test_templates(void **state _unused_)
 	}
 }
 
+/* A node's own user, whose login stands in its user data: it may not do what the agent must. */
+static void test_credential_of_a_node(void **state _unused_)
+{
+	_cleanup_json_ json_t *doc = recorded("../keystone/login-stack-user-201");
+	struct cn_findings l = {};
+
+	cn_check_credential(cn_json_obj(doc, "token"), &l);
+	assert_true(l.n > 0 && l.v[0].level == CN_FINDING_PROBLEM);
+	assert_has(l.v[0].text, "no role that may open a gate");
+	cn_findings_release(&l);
+}
+
 static void test_credentials(void **state _unused_)
 {
 	_cleanup_free_ char *text = cn_calloc(1, 1 << 16);
@@ -418,6 +436,7 @@ int main(void)
 		cmocka_unit_test(test_environment_of_one),
 		cmocka_unit_test(test_templates),
 		cmocka_unit_test(test_credentials),
+		cmocka_unit_test(test_credential_of_a_node),
 		cmocka_unit_test(test_journals_that_speak),
 	};
 

@@ -49,6 +49,37 @@ static void test_recorded_requests(void **state _unused_)
 	}
 }
 
+/* What Heat tells a server to run, as os-collect-config gets it, is what the hook gets on stdin. */
+static void test_recorded_metadata(void **state _unused_)
+{
+	static const struct {
+		const char *name, *server;
+	} all[] = {{"hook/metadata-heat-200", SERVER},
+		   {"hook/metadata-cfn-200", "fff76d67-c644-4509-b23c-5199f2a4d8f4"},
+		   /* a neighbour's, which any node may read: it names its server, which is not this one */
+		   {"security/deployments-of-another-node-200", "f5940364-a462-438d-8358-3bd0d2fa8762"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		_cleanup_free_ char *path = cn_asprintf("../heat/fixtures/%s.http", all[i].name), *text = cn_calloc(1, 1 << 16);
+		const char *at;
+		struct cn_hook_request q = {};
+		struct cn_error e = {};
+		FILE *f = fopen(path, "r");
+
+		assert_non_null(f);
+		assert_true(fread(text, 1, (1 << 16) - 1, f) > 0);
+		fclose(f);
+		at = strstr(text, "[{\"id\"");
+		assert_non_null(at);
+		_cleanup_json_ json_t *list = json_loads(at, JSON_DISABLE_EOF_CHECK, NULL);
+		_cleanup_free_ char *request = cn_json_dump(json_array_get(list, 0));
+		assert_int_equal(cn_hook_request_read(request, strlen(request), &q, &e), 0);
+		assert_true(q.drain && q.stall_timeout_s == 1800 && q.created_ms > 0);
+		assert_string_equal(q.server_id, all[i].server);
+		cn_hook_request_release(&q);
+	}
+}
+
 static void test_inputs(void **state _unused_)
 {
 	static const struct {
@@ -388,6 +419,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_recorded_requests),
+		cmocka_unit_test(test_recorded_metadata),
 		cmocka_unit_test(test_inputs),
 		cmocka_unit_test(test_bad_inputs),
 		cmocka_unit_test(test_torn_requests),
