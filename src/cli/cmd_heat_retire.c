@@ -34,8 +34,8 @@ static int confirm(struct cn_session *s, const struct cn_retire *plan, struct cn
 	return r < 0 ? cn_error_set(err, CN_REFUSED, ECANCELED, "not confirmed, nothing was changed") : 0;
 }
 
-/* The question may have stood for hours. */
-static int confirm_still(struct cn_session *s, struct cn_os *os, const struct cn_retire *plan, struct cn_error *err)
+/* The question may have stood for hours: what is done then follows from how it is then. */
+static int confirm_still(struct cn_session *s, struct cn_os *os, struct cn_retire *plan, struct cn_error *err)
 {
 	const struct cn_settings *o = s->settings;
 	_cleanup_(cn_retire_release) struct cn_retire now = {0};
@@ -44,8 +44,14 @@ static int confirm_still(struct cn_session *s, struct cn_os *os, const struct cn
 	if (r < 0 || o->yes)
 		return r;
 	r = cn_retire_plan(os, s->cluster, s->drain.kube, o->heat.stack, o->args[0], &now, err);
-	if (r < 0 || (now.size == plan->size && strcmp(now.member.stack.id, plan->member.stack.id) == 0))
+	if (r < 0)
 		return r;
+	if (now.size == plan->size && strcmp(now.member.stack.id, plan->member.stack.id) == 0) {
+		cn_retire_release(plan);
+		*plan = now;
+		now = (struct cn_retire){0};
+		return 0;
+	}
 	cn_error_set(err, CN_REFUSED, ESTALE, "the group has changed since the question was asked, nothing was changed");
 	cn_error_hint(err, "give the command again");
 	return -ESTALE;

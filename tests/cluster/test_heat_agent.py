@@ -2,6 +2,7 @@
 """`heat agent` on a real cluster, with a Heat that is made of recorded answers: no gate opens while the cluster has an OSD of the node.
 
 The same against a real Heat: tests/heat/run.sh."""
+import os
 import sys
 
 from cnlib.case import ClusterCase, QUICK, signal, unittest, wait_for
@@ -63,14 +64,76 @@ class HeatAgent(ClusterCase):
         wait_for('it says so', lambda: 'waits no more' in run.stderr and 'Heat has given up' in run.stderr, 60)
         run.send(signal.SIGTERM)
         self.assert_code(run.wait(20), 0)
+        self.assertIn('none of its OSDs was removed', run.stderr)
         self.assertEqual([self.cluster.crush_weight(i) for i in self.cluster.ids(3)], [0, 0])
         self.assertTrue(all(self.cluster.is_up(i) for i in self.cluster.ids(3)))
         self.cloud.scale_down('m3')
         self.agent(trap='stop:begin:KILL').wait(60)
         self.assertEqual(self.cloud.opened, [])
+        self.after_a_look(lambda: self.cloud.give_up('m3'))
+        self.assertIn('The removal of its OSDs has begun', self.once().stderr)
+        self.cloud.scale_down('m3')
         self.assert_code(self.once(), 0)
         self.assertEqual((self.cloud.opened, self.left), (['m3'], []))
         self.assert_gone(3)
+
+    def after_a_look(self, change):
+        """Once Nova has been asked for the next time."""
+        nova = self.cloud.nova
+
+        def once(server):
+            self.cloud.nova, answer = nova, nova(server)
+            change()
+            return answer
+        self.cloud.nova = once
+
+    def test_given_up_while_it_is_proved(self):
+        """A proof that waits for the cluster's health looks at Heat meanwhile."""
+        self.cloud.scale_down('m1')
+        run = self.agent(trap='prove:begin:STOP')
+        run.wait_stopped(60)
+        self.cluster.mon('osd set', key='noout')
+        self.addCleanup(lambda: self.cluster.mon('osd unset', key='noout'))
+        self.cloud.give_up('m1')
+        run.cont()
+        wait_for('it says so', lambda: 'waits no more' in run.stderr, 30)
+        run.send(signal.SIGTERM)
+        self.assert_code(run.wait(20), 0)
+        self.assertEqual(self.cloud.opened, [])
+
+    def test_given_up_while_it_is_removed(self):
+        """What has begun is brought to its end, and the agent says what there is now; the next gate opens at once."""
+        self.cloud.scale_down('m4')
+        run = self.agent(trap='stop:begin:STOP')
+        run.wait_stopped(60)
+        self.cloud.give_up('m4')
+        run.cont()
+        wait_for('it says so', lambda: 'Its OSDs are removed; the server is kept and empty' in run.stderr, 60)
+        run.send(signal.SIGTERM)
+        self.assert_code(run.wait(20), 0)
+        self.assertEqual(self.cloud.opened, [])
+        self.assert_gone(4)
+        self.cloud.scale_down('m4')
+        self.assert_code(self.once(), 0)
+        self.assertEqual((self.cloud.opened, self.left), (['m4'], []))
+
+    def test_a_server_that_changes_its_addresses(self):
+        """What has OSDs at one look has not lost them at the next; what has none is looked at twice."""
+        m = self.cloud.members['m1']
+        self.cloud.scale_down('m1')
+        m.addresses = ['10.9.9.1']
+        self.after_a_look(lambda: setattr(m, 'addresses', []))
+        self.refused('no address', args=['--allow-empty'])
+        m.addresses = [self.cluster.address(1)]
+        run = self.agent('--allow-empty', trap='wait:begin:STOP')
+        run.wait_stopped(60)
+        m.addresses = ['10.9.9.1']
+        run.cont()
+        wait_for('it says so', lambda: 'OSDs had an address of this server, and none has now' in run.stderr, 60)
+        run.send(signal.SIGTERM)
+        self.assert_code(run.wait(20), 0)
+        self.assertEqual(self.cloud.opened, [])
+        self.assertTrue(all(self.cluster.osd(i) for i in self.cluster.ids(1)))
 
     def test_refusals(self):
         """What cannot be told for sure stays closed, and nothing is touched."""
@@ -151,6 +214,73 @@ class HeatAgent(ClusterCase):
         self.assertEqual(len(self.cloud.members), 4)
         agent.send(signal.SIGTERM)
         self.assert_code(agent.wait(20), 0)
+
+    def ask_retire(self, change):
+        """On a terminal; change() happens while the question stands. What it then sent to change anything: [path]."""
+        master, slave = os.openpty()
+        self.addCleanup(os.close, master)
+        run = self.tool.start('heat', 'retire', '--stack', 'storage', 'node4', '-f', 'json', env=self.cloud.env(), stdin=slave)
+        os.close(slave)
+        wait_for('it asks', lambda: 'Type node4' in run.stderr, 30)
+        self.cloud.requests.clear()
+        change()
+        os.write(master, b'node4\n')
+        run.wait(60)
+        self.assertIn('GET', [m for m, _ in self.cloud.requests])
+        return run, [p.split('/stacks/')[1].split('/')[0] for m, p in self.cloud.requests if m == 'PATCH']
+
+    def test_retire_asks_and_looks_again(self):
+        """What the answer was about must still be so, and what is done is what is right then."""
+        cloud, m3, m4 = self.cloud, self.cloud.members['m3'], self.cloud.members['m4']
+        hooks = cloud.hooks
+
+        def swap():
+            m3.addresses, m4.addresses = m4.addresses, m3.addresses
+        for change, words, back in ((lambda: cloud.member('m6', '10.9.9.6'), 'has changed since the question', lambda: cloud.members.pop('m6')),
+                                    (swap, 'has changed since the question', swap),
+                                    (lambda: cloud.hooks.clear(), 'no pre-delete hook', lambda: cloud.hooks.update(storage={'*': {'drain': {'hooks': 'pre-delete'}}})),
+                                    (lambda: cloud.give_up('m3'), 'm3 of the same group is DELETE_FAILED', lambda: setattr(m3, 'status', 'CREATE_COMPLETE'))):
+            run, sent = self.ask_retire(change)
+            self.assert_code(run, 4)
+            self.assertIn(words, run.stderr)
+            self.assertEqual(sent, [], words)
+            back()
+        self.assertIs(cloud.hooks, hooks)
+        cloud.on_count = lambda size: cloud.members.pop('m4')
+        run, sent = self.ask_retire(lambda: cloud.give_up('m4'))      # it is not marked, and its old failure is none of this call
+        self.assertEqual((self.assert_code(run, 0).json['size'], sent), (4, ['storage']))
+        m4.status = 'CREATE_COMPLETE'
+        cloud.members['m4'] = m4
+        run, sent = self.ask_retire(lambda: None)
+        self.assertEqual((self.assert_code(run, 0).json['size'], sent), (4, ['storage-group', 'storage']))
+
+    def test_retire_waits(self):
+        """One request that fails says nothing of the node; one that is refused ends it."""
+        cloud, m = self.cloud, self.cloud.members['m2']
+        cloud.on_count = lambda size: cloud.on('GET', 'nested_depth', 403, times=9)
+        self.assertIn('status 403', self.assert_code(self.retire('node2').wait(30), 1).stderr)
+        cloud.rules.clear()
+        cloud.give_up('m2')
+        cloud.on_count = lambda size: (cloud.on('GET', 'nested_depth', 503), cloud.requests.clear())
+        cloud.requests.clear()
+        run = self.retire('node2')
+        wait_for('two looks behind the failed one', lambda: run.ended or sum('nested_depth' in p for _, p in cloud.requests) >= 3, 30)
+        self.assertFalse(run.ended, run)
+        del cloud.members['m2']
+        self.assertEqual(self.assert_code(run.wait(30), 0).json['server'], m.server)
+
+    def test_retire_counts_its_own_group(self):
+        cloud, resources = self.cloud, self.cloud.resources
+        other = ('compute-group', 'f5742fa0-1f19-4b6a-a933-b23a7a416e67')
+
+        def more():
+            row = cloud.resource('b-node.yaml', 'c1', 'c1c1', other, parent_resource='compute', resource_status='CREATE_FAILED')
+            return resources() + [cloud.resource('OS::Heat::AutoScalingGroup', 'compute', other[1], (cloud.stack, cloud.id)), row,
+                                  cloud.resource('OS::Nova::Server', 'server', 's-c1', ('compute-c1', 'c1c1'), parent_resource='c1')]
+        cloud.resources, cloud.on_count = more, lambda size: cloud.members.pop('m4')
+        self.assertEqual(self.assert_code(self.retire('node4').wait(30), 0).json['size'], 4)
+        cloud.resources = lambda: [dict(r, resource_type=r['resource_type'].replace('AutoScaling', 'Resource')) for r in resources()]
+        self.assertIn('removal_policies', self.assert_code(self.retire('node3').wait(30), 4).stderr)
 
     def test_removed_and_cancelled(self):
         """The journal's word counts for the server that it was about; an operator's cancel is not overruled."""

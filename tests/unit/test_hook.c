@@ -5,6 +5,7 @@
 
 #include "cephnode/base/interrupt.h"
 #include "cephnode/heat/hook.h"
+#include "cephnode/heat/match.h"
 #include "cephnode/heat/own.h"
 #include "sim_internal.h"
 
@@ -173,6 +174,38 @@ static void test_pods_are_no_proof(void **state)
 	sim_save(k->s, &j);
 	cn_journal_release(&j);
 	refuses(k, "no journal says that its OSDs were removed");
+}
+
+static void matches(struct hook *k, const char *address, enum cn_match_kind want)
+{
+	struct cn_ip ip;
+	struct cn_server server = {.id = (char *)SERVER, .created_ms = 0, .addresses = &ip, .n_addresses = 1};
+	struct cn_match m = {};
+	struct cn_error e = {};
+
+	assert_true(cn_ip_parse(address, &ip));
+	assert_int_equal(cn_match_server(k->s->c, NULL, &server, -1, &m, &e), 0);
+	assert_int_equal(m.kind, want);
+	cn_match_release(&m);
+}
+
+/* The same for the agent, which goes by Nova's addresses. */
+static void test_what_the_agent_takes_for_proof(void **state)
+{
+	struct hook *k = *state;
+	struct cn_journal j;
+
+	matches(k, "127.0.1.2", CN_MATCH_NODE);
+	sim_drain_done(k->s, "osd.2");
+	sim_drain_done(k->s, "osd.3");
+	matches(k, "127.0.1.2", CN_MATCH_NONE);
+	sim_drain_done(k->s, "127.0.1.4");
+	matches(k, "127.0.1.4", CN_MATCH_REMOVED);
+	sim_journal(k->s, "127.0.1.4", &j);
+	j.kube_node = cn_strdup("k4");
+	sim_save(k->s, &j);
+	cn_journal_release(&j);
+	matches(k, "127.0.1.4", CN_MATCH_NONE);
 }
 
 static void test_no_osd(void **state)
@@ -352,6 +385,7 @@ int main(void)
 		with_sim(test_drains_its_own),
 		with_sim(test_single_osds_are_no_proof),
 		with_sim(test_pods_are_no_proof),
+		with_sim(test_what_the_agent_takes_for_proof),
 		with_sim(test_no_osd),
 		with_sim(test_two_families),
 		with_sim(test_sources_that_disagree),
