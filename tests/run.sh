@@ -59,7 +59,7 @@ main() { # a function, so that bash has read all of it before it begins: the fil
   echo "== real clusters, seed $CN_SEED"
   stage "$root/tests/cluster/run.py" "$@" > >(tee "$scratch/cluster")
   code=$?
-  for _ in $(seq 50); do grep -qE '^[0-9]+ passed, ' "$scratch/cluster" && break; sleep 0.1; done   # tee may lag
+  for _ in $(seq 300); do grep -qE '^[0-9]+ passed, ' "$scratch/cluster" && break; sleep 0.1; done   # tee may lag
   line=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$scratch/cluster" | tail -n 1)
   if [ -n "$line" ]; then count $(tr -cd '0-9 ' <<<"$line"); else count 0 1 0; fi
   [ $code = 0 ] || [ "$failed" != 0 ] || count 0 1 0

@@ -211,7 +211,7 @@ class Consent(Base):
     def test_refuses(self):
         start = time.monotonic()
         self.fails(2, "drain", "node1", "-m", "127.0.0.1:1", words=["terminal"], hint="--yes")
-        self.assertLess(time.monotonic() - start, 2)
+        self.assertLess(time.monotonic() - start, 10)      # a connection would be tried for 15
 
     def test_json(self):
         r = run("drain", "node1", "-f", "json")
@@ -260,11 +260,12 @@ class Connect(Base):
         for signum in (signal.SIGINT, signal.SIGTERM):
             with subprocess.Popen([CEPHNODE, "drain", "-y", "n", "-f", "json", *self.to_mute_mon(), "--connect-timeout", "30"],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as p:
-                time.sleep(1)
+                while p.poll() is None and len(os.listdir(f"/proc/{p.pid}/task")) <= 4:      # the library's are there, too
+                    time.sleep(0.01)
                 start = time.monotonic()
                 p.send_signal(signum)
                 out, err = p.communicate(timeout=20)
-                self.assertLess(time.monotonic() - start, 2)
+                self.assertLess(time.monotonic() - start, 4)
             self.assertEqual(p.returncode, 130, err)
             event = json.loads(out.splitlines()[-1])
             self.assertEqual((event["event"], event["outcome"], event["exit"]), ("result", "interrupted", 130))

@@ -73,7 +73,7 @@ class Case(unittest.TestCase):
         began = time.monotonic()
         p.send_signal(signal.SIGINT)
         line = p.stdout.readline()
-        self.assertLess(time.monotonic() - began, 1.2)
+        self.assertLess(time.monotonic() - began, 4)      # a slow end would be cut short, without a word
         self.clean(p.communicate(timeout=60)[1])
         return self.said(line)
 

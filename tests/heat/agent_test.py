@@ -29,9 +29,9 @@ class Case(unittest.TestCase):
         keep = {k: v for k, v in os.environ.items() if not k.startswith(("OS_", "CEPH_", "XDG_"))}
         return keep | {"HOME": str(self.home)} | (self.cloud.env() if env is None else env)
 
-    def popen(self, *args, env=None, command="agent"):
+    def popen(self, *args, env=None, command="agent", stderr=subprocess.PIPE):
         return subprocess.Popen([CEPHNODE, "-c", "/nonexistent.conf", "heat", command, "--stack", "storage", *args], env=self.environment(env),
-                                cwd=self.home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                cwd=self.home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True)
 
     def run_it(self, code, *args, words=(), env=None):
         p = self.popen(*args, env=env)
@@ -49,7 +49,7 @@ class Case(unittest.TestCase):
     def paths(self, method=None):
         return [p.split("/stacks", 1)[-1].split("?")[0] for m, p in self.cloud.requests if method in (None, m)]
 
-    def until(self, what, predicate, seconds=20):
+    def until(self, what, predicate, seconds=60):
         end = time.monotonic() + seconds
         while not predicate():
             self.assertLess(time.monotonic(), end, what)
@@ -163,12 +163,16 @@ class Tokens(Case):
     def test_keystone_away(self):
         """It is said once, and the rounds go on by themselves."""
         self.cloud.down()
-        p = self.popen("--interval", "1")
-        time.sleep(2.5)
+        log = self.home / "stderr"
+        with log.open("w") as f:
+            p = self.popen("--interval", "1", stderr=f)
+        self.until("it says so", lambda: "every gate stays closed" in log.read_text())
+        time.sleep(2.5)      # rounds that have nothing new to say
         self.cloud.up()
         self.until("it asks", lambda: len(self.cloud.requests) >= 4)
         p.terminate()
-        err = p.communicate(timeout=20)[1]
+        p.communicate(timeout=20)
+        err = log.read_text()
         self.assertEqual(err.count("every gate stays closed"), 1, err)
         self.assertIn("answer again", err)
         self.assertEqual(err.count("no Kubernetes API is configured"), 1, err)

@@ -13,7 +13,7 @@
 #include "cephnode/drain/guard.h"
 #include "cephnode/drain/journal.h"
 
-#define SILENCE_MS 1000
+#define SILENCE_MS 2000
 
 struct fixture {
 	struct fakeclock clock;
@@ -166,7 +166,7 @@ static void test_not_armed_or_disarmed(void **state)
 	assert_string_equal(never, "");
 	arm(x);
 	cn_guard_disarm(x->g);
-	sleep_ms(SILENCE_MS * 2);
+	sleep_ms(SILENCE_MS * 3 / 2);
 	sent = leave(x);
 	assert_string_equal(sent, "");
 }
@@ -174,10 +174,11 @@ static void test_not_armed_or_disarmed(void **state)
 static void test_silence(void **state)
 {
 	struct fixture *x = *state;
+	struct pollfd acts = {.fd = x->pipe[0], .events = POLLIN};
 	_cleanup_free_ char *sent = NULL;
 
 	arm(x);
-	sleep_ms(SILENCE_MS * 3);
+	assert_int_equal(__real_poll(&acts, 1, SILENCE_MS * 20), 1);
 	cn_guard_keep(x->g); /* too late */
 	cn_guard_disarm(x->g);
 	sent = leave(x);
@@ -190,7 +191,7 @@ static void test_words_keep_it_quiet(void **state)
 	_cleanup_free_ char *sent = NULL;
 
 	arm(x);
-	for (int i = 0; i < 24; i++) {
+	for (int i = 0; i < 16; i++) {
 		sleep_ms(SILENCE_MS / 8);
 		cn_guard_keep(x->g);
 	}
