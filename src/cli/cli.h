@@ -25,6 +25,7 @@ struct cn_settings {
 	enum cn_color color;
 	/* options of commands */
 	bool yes, dry_run, watch;
+	const char *textfile;
 	struct cn_drain_options drain;
 	struct cn_kube_options kube;
 	struct cn_locks_settings locks;
@@ -66,6 +67,7 @@ enum cn_option_group {
 	CN_OPT_LOCK = 1 << 7, /* commands that take the decision lock */
 	CN_OPT_WATCH = 1 << 8,
 	CN_OPT_KUBE = 1 << 9, /* a node is named: Kubernetes may know it */
+	CN_OPT_METRICS = 1 << 10,
 	CN_OPT_LOCKS = 1 << 20,
 	CN_OPT_LOCKS_LIST = 1 << 21,
 	CN_OPT_LOCKS_BREAK = 1 << 22,
@@ -124,6 +126,8 @@ int cn_cmd_remove(struct cn_session *s, struct cn_error *err);
 int cn_cmd_cancel(struct cn_session *s, struct cn_error *err);
 int cn_cmd_check(struct cn_session *s, struct cn_error *err);
 int cn_cmd_status(struct cn_session *s, struct cn_error *err);
+int cn_cmd_metrics(struct cn_session *s, struct cn_error *err);
+int cn_cmd_metrics_check(const struct cn_settings *s, struct cn_error *err);
 int cn_cmd_locks_list(struct cn_session *s, struct cn_error *err);
 int cn_cmd_locks_check(const struct cn_settings *s, struct cn_error *err);
 int cn_cmd_locks_break(struct cn_session *s, struct cn_error *err);

@@ -133,6 +133,17 @@ const struct cn_command cn_commands[] = {
 		.run = cn_cmd_locks_break,
 	},
 	{
+		.name = "metrics",
+		.synopsis = "",
+		.groups = CN_OPT_METRICS,
+		.late = true,
+		.help = "the drains as text for Prometheus",
+		.text = "Prints what 'status' knows in the text format of Prometheus, for the textfile collector of the node "
+			"exporter. When the cluster cannot be looked at it says so (cephnode_up 0), and fails. Changes nothing.",
+		.check = cn_cmd_metrics_check,
+		.run = cn_cmd_metrics,
+	},
+	{
 		.name = "check",
 		.synopsis = "",
 		.min_args = 0,

@@ -50,6 +50,10 @@ const struct cn_option cn_options[] = {
 	{"kube-host-from", 0, "pod-name|label:KEY|node-name", CN_OPTION_WORD, CN_OPT_KUBE, AT(kube.host_from), 0, 0,
 	 "what names the CRUSH host of a pod's OSDs (default: as the flavour does)"},
 
+	/* metrics */
+	{"textfile", 0, "FILE", CN_OPTION_STRING, CN_OPT_METRICS, AT(textfile), 0, 0,
+	 "put them into this file, whole or not at all, instead of on stdout"},
+
 	/* locks */
 	{"pool", 'p', "POOL[/NAMESPACE]", CN_OPTION_STRING, CN_OPT_LOCKS, AT(locks.pool), 0, 0,
 	 "all images of a pool, or of one namespace of it"},

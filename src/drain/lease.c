@@ -336,13 +336,18 @@ void cn_lease_free(struct cn_lease *l)
 	destroy(l);
 }
 
-bool cn_lease_is_held(struct cn_cluster *c, const char *pool, const char *name, const struct cn_owner *dead)
+int cn_lease_look(struct cn_cluster *c, const char *pool, const char *name, const struct cn_owner *dead)
 {
 	_cleanup_(cn_lockers_release) struct cn_lockers lockers = {};
 	struct cn_object object = {pool, LOCK_NAMESPACE, LOCK_OBJECT};
-	bool held = c->ops->lockers(c, &object, name, &lockers) < 0;
+	int r = c->ops->lockers(c, &object, name, &lockers);
 
-	for (size_t i = 0; i < lockers.n; i++)
-		held |= !dead || !is_client(&lockers.v[i], dead);
-	return held;
+	for (size_t i = 0; i < lockers.n && r == 0; i++)
+		r = !dead || !is_client(&lockers.v[i], dead);
+	return r;
+}
+
+bool cn_lease_is_held(struct cn_cluster *c, const char *pool, const char *name, const struct cn_owner *dead)
+{
+	return cn_lease_look(c, pool, name, dead) != 0;
 }

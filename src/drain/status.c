@@ -150,3 +150,27 @@ int cn_drain_status(struct cn_drain_context *ctx, const char *name, struct cn_st
 	*ret = json_pack("{si,so}", "schema", 1, "drains", drains);
 	return 0;
 }
+
+static json_t *running(struct cn_cluster *c, const char *pool, const char *id)
+{
+	_cleanup_free_ char *name = cn_asprintf("drain.%s", id);
+	int r = cn_lease_look(c, pool, name, NULL);
+
+	return r < 0 ? json_null() : json_boolean(r);
+}
+
+int cn_drain_metrics(struct cn_drain_context *ctx, json_t **ret, struct cn_error *err)
+{
+	_cleanup_free_ char *pool = NULL;
+	json_t *drain;
+	size_t i;
+	int r = cn_drain_status(ctx, NULL, NULL, ret, err);
+
+	if (r < 0 || json_array_size(cn_json_arr(*ret, "drains")) == 0)
+		return r;
+	(void)cn_config_key_get(ctx->cluster, CN_LOCK_KEY, &pool, NULL);
+	json_array_foreach (cn_json_arr(*ret, "drains"), i, drain)
+		json_object_set_new(drain, "running",
+				    pool ? running(ctx->cluster, pool, cn_json_str(drain, "id", "")) : json_null());
+	return 0;
+}

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cephnode/base/file.h"
 #include "cephnode/base/json.h"
 #include "cephnode/base/text.h"
 #include "cephnode/heat/hook.h"
@@ -43,40 +44,15 @@ static int make_folders(const char *path, struct cn_error *err)
 	}
 }
 
-static int write_all(int fd, const char *text)
-{
-	size_t left = strlen(text);
-
-	while (left) {
-		ssize_t n = write(fd, text, left);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		text += n;
-		left -= (size_t)n;
-	}
-	return 0;
-}
-
-/* Whole or not at all, whatever the umask: heat-config may start a hook at any moment. */
+/* Whole or not at all: heat-config may start a hook at any moment. */
 static int put_file(const char *folder, const char *name, const char *text, mode_t mode, struct cn_strv *ret_done,
 		    struct cn_error *err)
 {
-	_cleanup_free_ char *path = cn_asprintf("%s/%s", folder, name), *tmp = cn_asprintf("%s/.%s.XXXXXX", folder, name);
-	int fd, r = make_folders(folder, err);
+	_cleanup_free_ char *path = cn_asprintf("%s/%s", folder, name);
+	int r = make_folders(folder, err);
 
-	if (r < 0)
-		return r;
-	fd = mkostemp(tmp, O_CLOEXEC);
-	if (fd < 0)
-		return cannot(err, "write to", folder);
-	if (write_all(fd, text) < 0 || fchmod(fd, mode) < 0 || fsync(fd) < 0 || rename(tmp, path) < 0) {
-		r = cannot(err, "write", path);
-		unlink(tmp);
-	}
-	close(fd);
+	if (r == 0)
+		r = cn_file_replace(path, text, mode, err);
 	if (r == 0)
 		cn_strv_addf(ret_done, "wrote %s", path);
 	return r;

@@ -5,6 +5,7 @@
 Needs CEPHNODE (the binary) and SOURCE_DIR in the environment. GOLDEN=update writes the golden files anew.
 """
 import base64
+import contextlib
 import json
 import os
 import re
@@ -22,8 +23,8 @@ CEPHNODE = os.environ["CEPHNODE"]
 SOURCE = Path(os.environ["SOURCE_DIR"])
 GOLDEN = SOURCE / "tests/cli/golden"
 NODE_COMMANDS = ["discover", "plan", "drain", "remove", "cancel", "status"]
-COMMANDS = [*NODE_COMMANDS, "locks list", "locks break", "check", "heat hook", "heat agent", "heat check", "heat retire"]
-LATER = ["orphans", "maintenance", "devices", "metrics", "completion"]
+COMMANDS = [*NODE_COMMANDS, "locks list", "locks break", "metrics", "check", "heat hook", "heat agent", "heat check", "heat retire"]
+LATER = ["orphans", "maintenance", "devices", "completion"]
 OPTION = re.compile(r"^ {2,}(?:-(\w), )?--([a-z-]+)(?: (\S+))?(?:  |$)", re.M)
 
 
@@ -185,6 +186,11 @@ class Usage(Base):
         for driver in ("systemd", "kube", ""):
             self.usage("drain", "n", f"--stop-with={driver}")
 
+    def test_metrics(self):
+        self.usage("metrics", "n", words=["too many"])
+        self.usage("metrics", "-f", "json", words=["not JSON"], hint="status -f json")
+        self.usage("metrics", "--textfile=", words=["empty"])
+
     def test_numbers(self):
         for option in ("--stall-timeout", "--timeout", "--lock-wait"):
             for bad in ("-1", "x", "1s", " 1", "1.5", "99999999999999999999"):
@@ -248,6 +254,27 @@ class Connect(Base):
         start = time.monotonic()
         self.fails(5, "status", *self.to_mute_mon())
         self.assertLess(time.monotonic() - start, 10)
+
+    def test_metrics_say_that_nobody_answers(self):
+        r = self.fails(5, "metrics", *self.to_mute_mon())
+        self.assertIn("\ncephnode_up 0\n", r.stdout)
+        path = self.dir / "cephnode.prom"
+        self.assertEqual(self.fails(5, "metrics", "--textfile", str(path), *self.to_mute_mon()).stdout, "")
+        self.assertEqual((path.read_text(), path.stat().st_mode & 0o777), (r.stdout, 0o644))
+        self.assertEqual({p.name for p in self.dir.iterdir()}, {"ceph.conf", "keyring", "cephnode.prom"})
+        # neither that nor anything else is written after a signal
+        path.unlink()
+        self.mon.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.mon.accept()[0].close()
+        self.mon.settimeout(20)
+        with subprocess.Popen([CEPHNODE, "metrics", "--textfile", path, *self.to_mute_mon(), "--connect-timeout", "30"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as p:
+            self.mon.accept()
+            p.send_signal(signal.SIGTERM)
+            out, err = p.communicate(timeout=20)
+        self.assertEqual((p.returncode, out, path.exists()), (130, b"", False), err)
 
     def test_result_is_the_last_line(self):
         for args in (["drain", "-y", "n"], ["cancel", "n"], ["remove", "-y", "n"]):

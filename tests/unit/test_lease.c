@@ -221,6 +221,7 @@ static void test_who_holds_it(void **state)
 
 	dead_here(&dead); /* client.9 */
 	assert_true(cn_lease_is_held(x->c, "rbd", "drain.7", NULL)); /* there is no object: it cannot be told */
+	assert_int_equal(cn_lease_look(x->c, "rbd", "drain.7", NULL), -ENOENT);
 	fake_lock_by(x->f, &object, "drain.6", "client.9", "c", 30);
 	assert_false(cn_lease_is_held(x->c, "rbd", "drain.7", NULL));
 	fake_lock_by(x->f, &object, "drain.7", "client.9", "c", 30);

@@ -67,6 +67,10 @@ void cn_status_memory_free(struct cn_status_memory *memory);
 int cn_drain_status(struct cn_drain_context *ctx, const char *name, struct cn_status_memory *memory, json_t **ret,
 		    struct cn_error *err);
 
+/* `metrics`: what a single look of `status` gives, each drain with "running": does a cephnode work on it? null where that cannot
+ * be told, as without the right to read the lock. Changes nothing. */
+int cn_drain_metrics(struct cn_drain_context *ctx, json_t **ret, struct cn_error *err);
+
 /* To be called (by the emergency function of cn_interrupt) when the process is about to end in the middle: emits the result event
  * unless it was emitted already. Async-signal-safety is not needed: it runs in a thread. */
 void cn_drain_emergency(struct cn_drain_context *ctx);

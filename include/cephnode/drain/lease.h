@@ -32,6 +32,8 @@ int cn_lease_take(struct cn_cluster *c, struct cn_clock *clock, const char *pool
 /* Whether a change may be sent now: 0, or -ESTALE when less than 15 s of the lease are left, or it was lost (the process was
  * stopped, the machine slept): the step must start over. */
 int cn_lease_may_change(struct cn_lease *l, struct cn_error *err);
+/* Does anybody hold the lock `name`, but for `dead` where that is not NULL? 1, 0, or -errno where it cannot be told. */
+int cn_lease_look(struct cn_cluster *c, const char *pool, const char *name, const struct cn_owner *dead);
 /* Whether anybody holds the lock `name`, or anybody but `dead` where that is not NULL; true also when that cannot be told. */
 bool cn_lease_is_held(struct cn_cluster *c, const char *pool, const char *name, const struct cn_owner *dead);
 /* Gives the lock back and stops its thread. Accepts NULL. */
