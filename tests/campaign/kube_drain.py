@@ -90,7 +90,9 @@ class Drain(ClusterCase):
         api.call('POST', '/api/v1/namespaces', {'metadata': {'name': NS}})
         api.kubectl('apply', '-f', '-', text=(ROOT / 'docs/kubernetes/role.yaml').read_text().replace('rook-ceph', NS))
         job = (ROOT / 'docs/kubernetes/job-drain.yaml').read_text().replace('rook-ceph', NS).replace('NODE', 'worker-1')
-        api.kubectl('apply', '--dry-run=server', '-f', '-', text=job)
+        cron = (ROOT / 'docs/kubernetes/cronjob-metrics.yaml').read_text().replace('rook-ceph', NS)
+        for text in (job, cron):
+            api.kubectl('apply', '--dry-run=server', '-f', '-', text=text)
         token = api.call('POST', '/api/v1/namespaces/%s/serviceaccounts/cephnode/token' % NS, {'spec': {}})['status']['token']
         config = (RUN / 'cephnode.kubeconfig').read_text().replace('cephnode-token-0123456789', token)
         path = RUN / 'role.kubeconfig'

@@ -191,6 +191,14 @@ class Usage(Base):
         self.usage("metrics", "-f", "json", words=["not JSON"], hint="status -f json")
         self.usage("metrics", "--textfile=", words=["empty"])
 
+    def test_shipped_pods(self):
+        """What they run is a command line that gets as far as to the cluster."""
+        with tempfile.TemporaryDirectory() as tmp:
+            for name in ("job-drain", "cronjob-metrics"):
+                words, = re.findall(r" args: \[(.*)\]$", (SOURCE / f"docs/kubernetes/{name}.yaml").read_text(), re.M)
+                words = [w.strip('"').replace("/textfile", tmp) for w in words.split(", ")]
+                self.fails(2, *words, "-c", "/none.conf", words=["/none.conf"])
+
     def test_numbers(self):
         for option in ("--stall-timeout", "--timeout", "--lock-wait"):
             for bad in ("-1", "x", "1s", " 1", "1.5", "99999999999999999999"):

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """--keep and remove, --method out, --stop-with none, --timeout and --stall-timeout, status."""
 import json
+import re
+import shlex
 
 from cnlib.case import OURS, QUICK, ClusterCase, signal, snapshot, wait_for
 from cnlib.rbd import Client, create
+from cnlib.util import ROOT
 
 TIMEOUT = 1200
+CRONJOB = (ROOT / 'docs/kubernetes/cronjob-metrics.yaml').read_text()
 
 
 class Keep(ClusterCase):
@@ -114,6 +118,9 @@ class Keep(ClusterCase):
         self.assertIn('norecover', run.result['reason'] + run.stderr)
         drain, = self.drains()
         self.assertTrue(drain['last_error'])
+        lines = self.assert_code(self.tool.run('metrics'), 0).stdout.splitlines()
+        self.assertLessEqual({'cephnode_drain_%s{drain="%s",drain_node="node2"} %d' % (name, drain['id'], value)
+                              for name, value in (('running', 0), ('failed', 1))}, set(lines))
         self.let_it_move()
         self.assert_removed(self.tool.drain('node2'), 2)
 
@@ -125,6 +132,44 @@ class Keep(ClusterCase):
         self.assertEqual(len(self.drains()), 1)
         self.let_it_move()
         self.assert_removed(self.tool.drain('node2'), 2)
+
+    def metrics(self, *args):
+        """Of the CronJob in docs/kubernetes: its command, and the key that it tells to make. {name: {labels: value}}"""
+        folder = self.dir / 'textfile'
+        folder.mkdir(exist_ok=True)
+        words = re.search(r'args: \[(.*)\]', CRONJOB).group(1).replace('/textfile/', '%s/' % folder).split(', ')
+        run = self.assert_code(self.tool.run(*words, *args), 0)
+        self.assertEqual([(p.name, p.stat().st_mode & 0o777) for p in folder.iterdir()], [('cephnode.prom', 0o644)])
+        self.assertEqual(run.stdout, '')
+        text, values, kinds = (folder / 'cephnode.prom').read_text(), {}, set()
+        for line in text.splitlines():
+            comment = re.fullmatch(r'# (HELP|TYPE) (cephnode_[a-z_]+) (.+)', line)
+            if comment:
+                self.assertTrue(comment.group(1) == 'HELP' or comment.group(3) == 'gauge', line)
+                kinds.add(comment.group(1) + comment.group(2))
+                continue
+            name, labels, value = re.fullmatch(r'(cephnode_[a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\]|\\[\\"n])*",?)+)\})? (\d+)', line).groups()
+            self.assertLessEqual({'HELP' + name, 'TYPE' + name}, kinds)
+            values.setdefault(name.removeprefix('cephnode_'), {})[labels] = int(value)
+        return values
+
+    def check_metrics(self, drain):
+        c, keyring = self.cluster, self.dir / 'metrics.keyring'
+        words = shlex.split(re.search(r'auth get-or-create (client.cephnode-metrics.*?) -o ', CRONJOB, re.S).group(1).replace('#', ' '))
+        for lacks in ('osd', None):
+            caps = [w for i, w in enumerate(words[1:]) if words[1 + i // 2 * 2] != lacks]
+            c.mon('auth rm', entity=words[0])
+            keyring.write_text('[%s]\n\tkey = %s\n' % (words[0], c.mon('auth get-or-create', entity=words[0], caps=caps)[0]['key']))
+            values = self.metrics('-k', keyring)
+            self.assertEqual('drain_running' in values, lacks is None)
+        self.addCleanup(c.mon, 'auth rm', entity=words[0])
+        labels = 'drain="%s",drain_node="127.0.1.2"' % drain['id']
+        self.assertEqual((values['up'], values['drains']), ({None: 1}, {None: 1}))
+        self.assertEqual(values['drain_info'], {labels + ',phase="wait",owner="%s"' % drain['owner']['host']: 1})
+        for name, value in (('running', 1), ('failed', 0), ('osds', 2), ('pgs', drain['pgs_left']), ('size_bytes', drain['bytes_total'])):
+            self.assertEqual(values['drain_' + name], {labels: value}, name)
+        self.assertTrue(0 < values['drain_remaining_bytes'][labels] <= drain['bytes_total'], values)
+        self.assertTrue(0 <= values['drain_updated_timestamp_seconds'][labels] - values['drain_started_timestamp_seconds'][labels] < 600, values)
 
     def test_status_while_it_moves(self):
         c = self.cluster
@@ -153,6 +198,7 @@ class Keep(ClusterCase):
         text = self.assert_code(self.tool.run('status', '-f', 'json', '-c', '/dev/null', '-k', str(c.dir / 'client.keyring'), '-m',
                                               c.rados.conf_get('mon_host'), conf=False), 0).stdout
         self.assertEqual([d['id'] for d in json.loads(text)['drains']], [drain['id']])
+        self.check_metrics(drain)
         watch, interrupted = (self.tool.start('status', '--watch', '-f', 'json') for _ in range(2))
         wait_for('it shows more than once', lambda: interrupted.stdout.count('"schema"') >= 2, 30)
         interrupted.process.send_signal(signal.SIGINT)
@@ -163,3 +209,4 @@ class Keep(ClusterCase):
         self.assertEqual(interrupted.wait(30).code, 130)
         self.assertEqual(watch.code, 0)
         self.assertEqual(self.drains(), [])
+        self.assertIn('\ncephnode_drains 0\n', self.assert_code(self.tool.run('metrics'), 0).stdout)
