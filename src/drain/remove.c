@@ -82,6 +82,11 @@ static int prove_now(struct cn_run *run, bool need_safe, struct cn_error *err)
 	size_t missing;
 	int r = cn_prove_once(run, need_safe, &missing, &reason, err);
 
+	if (r == -ENOENT || r == -ENXIO) { /* a PG that has just been split or merged: its primary has not heard of it yet */
+		reason = cn_strdup(err->message);
+		cn_error_release(err);
+		r = 0;
+	}
 	if (r < 0)
 		return r;
 	return reason ? cn_error_set(err, CN_FAILED, EAGAIN, "not proven any more: %s", reason) : 0;

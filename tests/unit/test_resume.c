@@ -149,6 +149,26 @@ static void test_failure_before_the_lease_writes_nothing(void **state)
 	assert_true(json_equal(store, fake_store_all(s->f)));
 }
 
+/* Of a PG that has just been split or merged the primary knows nothing yet, also in the last look before the stop. */
+static void test_a_primary_that_does_not_know_its_pg(void **state)
+{
+	struct sim *s = *state;
+	bool looked_again = false;
+
+	for (unsigned k = 1; k < 24; k++) { /* the first one looks for a place of the lock */
+		struct sim *x = sim_new();
+
+		fake_fault(x->f, "query", k, 1, -ENOENT, false);
+		sim_ends(x, sim_drain(x, "node1"), CN_OK, NULL);
+		assert_string_equal(x->outcome, "removed");
+		for (size_t i = 0; i < x->warnings.n; i++)
+			looked_again |= strstr(x->warnings.v[i], "not proven any more: PG ") != NULL;
+		sim_free(x);
+	}
+	assert_true(looked_again);
+	sim_drain_done(s, "node1");
+}
+
 /* --- forecasts that refuse --------------------------------------------------------------------------------------------- */
 
 static void test_refused_leaves_nothing(void **state)
@@ -280,6 +300,7 @@ int main(void)
 		with_sim(test_weight_sets_are_recorded_anew_too),
 		with_sim(test_owner_is_who_resumed),
 		with_sim(test_failure_before_the_lease_writes_nothing),
+		with_sim(test_a_primary_that_does_not_know_its_pg),
 		with_sim(test_refused_leaves_nothing),
 		with_sim(test_refused_when_gone_on_with),
 		with_sim(test_refused_beside_one_that_moves),
