@@ -127,6 +127,22 @@ class Young(Instruments, ClusterCase):
     SHAPE = dict(HOSTS=5, OSDS=2, **QUICK)
     OLD = False
 
+    def test_what_moves_without_it_is_not_complained_about(self):
+        """The PGs have left it and were clean; another hand moves them on, just before it is stopped."""
+        c, held = self.cluster, self.cluster.pgs_of(self.ids)
+        observer = self.observer()
+        self.empty()
+        c.wait_clean()
+        for flag in ('norecover', 'nobackfill'):
+            c.mon('osd set', key=flag)
+        c.mon('osd crush reweight', name='osd.9', weight=0.1)
+        states = wait_for('they move', lambda: [s for s in (c.pg_query(p)['state'] for p in held) if 'active' in s and s != 'active+clean'])
+        self.stop(self.ids)
+        report = observer.finish()
+        self.assertEqual(({s['osd'] for s in report['stops']}, report['violations']), (set(self.ids), []), states)
+        for i in self.ids:
+            c.start_osd(i)
+
 
 class Old(Instruments, ClusterCase):
     SHAPE = dict(HOSTS=5, OSDS=2, **QUICK, OLD=1)

@@ -102,7 +102,7 @@ class ClusterCase(unittest.TestCase):
             self.assertNotIn(i, there)
             self.assertIsNone(c.crush_weight(i))
             self.assertNotIn('osd.%d' % i, auth)
-            wait_for('the daemon of osd.%d has ended' % i, lambda i=i: not c.running('osd.%d' % i), 30)
+            wait_for('the daemon of osd.%d has ended' % i, lambda i=i: not c.running('osd.%d' % i))
         self.assertFalse(c.has_bucket(c.name(host)))
         self.assertEqual(c.flags() & HOLD_FLAGS, set())
 

@@ -58,7 +58,7 @@ class Cluster:
         """start(HOSTS=5, OSDS=2, OLD=1, ...): see up.sh for the words. It goes down with this process, however that ends."""
         folder = tempfile.mkdtemp(prefix='cn-ceph.')
         env = clean_env(CN_CEPH=folder, CN_OWNER=str(os.getpid()), **{k: str(v) for k, v in shape.items()})
-        done = subprocess.run([str(RIG / 'up.sh')], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180)
+        done = subprocess.run([str(RIG / 'up.sh')], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=500)
         if done.returncode:
             subprocess.run([str(RIG / 'down.sh'), '--wipe'], env=env, stdin=subprocess.DEVNULL)
             raise RuntimeError('up.sh failed (%s):\n%s' % (folder, done.stderr[-3000:]))
@@ -159,30 +159,48 @@ class Cluster:
         return snapshot.take(self)
 
     # --- waiting ---
+    def pg_ids(self, dump=None):
+        """All there are. A mgr that has just begun, or has not seen a new pool, knows fewer."""
+        return ['%d.%x' % (p['pool'], i) for p in (dump or self.mon('osd dump'))['pools'] for i in range(p['pg_num'])]
+
     def unclean(self):
         """PGs that are not clean by their primaries' own word, now (the mgr's statistics lag by seconds)."""
-        bad, epoch = {}, self.mon('osd dump')['epoch']
-        for p in self.pgs():
+        bad, dump = {}, self.mon('osd dump')
+        epoch = dump['epoch']
+        for pgid in self.pg_ids(dump):
             try:
-                q = self.pg_query(p['pgid'])
+                q = self.pg_query(pgid)
                 old = q['epoch'] < epoch    # an idle OSD may not hear of a change that moves nothing for minutes
                 if old:
-                    now = self.mon('pg map', pgid=p['pgid'])
+                    now = self.mon('pg map', pgid=pgid)
                     old = (now['up'], now['acting']) != (q['up'], q['acting'])
                 if not is_clean(q['state']) or old:
-                    bad[p['pgid']] = '%s at epoch %d of %d' % (q['state'], q['epoch'], epoch)
+                    bad[pgid] = '%s at epoch %d of %d' % (q['state'], q['epoch'], epoch)
             except (CommandError, rados.Error) as e:
-                bad[p['pgid']] = str(e)
+                bad[pgid] = str(e)
         return bad
 
-    def wait_clean(self, timeout=120):
+    def told_clean(self):
+        stats, ids = {p['pgid']: p for p in self.pgs()}, self.pg_ids()
+        return set(stats) == set(ids) and all(
+            is_clean(p['state']) and p['up'] == p['acting'] == self.mon('pg map', pgid=i)['up'] for i, p in stats.items())
+
+    def wait_clean(self, timeout=240):
         """Every PG clean: first at its primary, then in the mgr's statistics, and nothing remapped in the map."""
         wait_for('every PG is clean at its primary', lambda: not self.unclean(), timeout, 0.2)
         wait_for('no pg_temp is left', lambda: not self.mon('osd dump')['pg_temp'], timeout)
-        wait_for('the statistics say so too, of the map as it is now', lambda: all(
-            is_clean(p['state']) and p['up'] == p['acting'] == self.mon('pg map', pgid=p['pgid'])['up'] for p in self.pgs()), timeout, 0.2)
+        wait_for('the statistics say so too, of the map as it is now', self.told_clean, timeout, 0.2)
 
-    def wait_healthy(self, timeout=60):
+    def flush_stats(self):
+        """Until the mgr's statistics hold what the OSDs know now: each says which report that is."""
+        told = {i: self.tell(i, 'flush_pg_stats') for i, o in self.osds().items() if o['up']}
+
+        def heard():
+            seqs = {o['osd']: o['seq'] for o in self.mgr('pg dump', dumpcontents=['osds'])['osd_stats']}
+            return all(seqs.get(i, 0) >= seq for i, seq in told.items())
+        wait_for('the statistics hold the newest reports', heard)
+
+    def wait_healthy(self, timeout=120):
         wait_for('health is OK', lambda: self.mon('health')['status'] == 'HEALTH_OK', timeout, 0.2)
 
     # --- daemons ---
@@ -292,15 +310,24 @@ class Cluster:
 
     def make_whole(self):
         """Whatever a test left: all daemons run, all hosts are there, weights 1, flags off, no journal; every PG clean."""
+        ended = []
         for daemon in self.daemons():
             if self.running(daemon):
                 self.cont(daemon)
             elif daemon[:4] in ('mon.', 'mgr.'):
                 self.rig('cn_%s_start' % daemon[:3], daemon[4:])
+            else:
+                ended.append(daemon)
+        mons = {d[4:] for d in self.daemons() if d.startswith('mon.')}
+        wait_for('every mon is in the quorum', lambda: set(self.mon('quorum_status')['quorum_names']) == mons)
+        wait_for('a mgr is active', lambda: self.mon('mgr stat')['available'])
         for key in self.config_keys('cephnode/drain/'):
             self.mon('config-key rm', key=key)
         for flag in self.flags() & {'norecover', 'nobackfill', 'norebalance', 'noout', 'noin', 'noup', 'nodown', 'noscrub', 'nodeep-scrub', 'pause'}:
             self.mon('osd unset', key=flag)
+        dead = [str(i) for i, o in self.osds().items() if o['up'] and 'osd.%d' % i in ended]
+        if dead:      # nobody has missed them yet
+            self.mon('osd down', ids=dead)
         there = self.osds()
         for host in range(1, self.hosts + 1):
             for i in self.ids(host):
@@ -321,8 +348,9 @@ class Cluster:
             for p in self.mon('osd dump')[kind]:
                 self.mon(prefix, pgid=p['pgid'])
         wait_for('no pool splits or merges', lambda: all(
-            p['pg_num'] == p['pg_num_target'] and p['pg_placement_num'] == p['pg_placement_num_target'] for p in self.mon('osd dump')['pools']), 120)
+            p['pg_num'] == p['pg_num_target'] and p['pg_placement_num'] == p['pg_placement_num_target'] for p in self.mon('osd dump')['pools']), 240)
         self.wait_clean()
+        wait_for('nothing is said of what has passed', lambda: not {'MON_DOWN', 'MGR_DOWN'} & set(self.health()))
 
     def add_rule(self, text):
         """One that no command makes."""

@@ -38,7 +38,7 @@ class Observer:
 
     def finish(self):
         self.process.send_signal(signal.SIGTERM)
-        out, _ = self.process.communicate(timeout=60)
+        out, _ = self.process.communicate(timeout=180)
         return json.loads(out)
 
     def __exit__(self, *exc):
@@ -54,8 +54,9 @@ class Watch:
         self.c = Cluster(folder)
         self.expected = set(expected)      # OSDs that the test itself stops; their removal is judged all the same
         self.violations, self.stops, self.samples, self.epochs = [], [], 0, 0
+        self.cleaned = {}                  # PG: the epochs at which it had become clean
         dump = self.c.mon('osd dump')
-        self.epoch = dump['epoch']
+        self.first = self.epoch = dump['epoch']
         self.osds = {o['osd']: o for o in dump['osds']}
         up, acting = self.mapping(self.epoch)
         self.held = {i: {p for p in up if i in up[p] or i in acting[p]} for i in self.osds}
@@ -107,9 +108,12 @@ class Watch:
                 continue
             h = q['info']['history']
             if h['same_interval_since'] < epoch:
-                if not is_clean(q['state']):
+                late = h['last_epoch_clean'] >= epoch
+                if (late or not is_clean(q['state'])) and self.was_clean_without(osd, p, epoch, h['last_epoch_clean']):
+                    self.say('PG %s moves again, without osd.%d: %s' % (p, osd, q['state']))
+                elif not is_clean(q['state']):
                     self.violation('osd.%d %s at epoch %d while its PG %s was %s' % (osd, what, epoch, p, q['state']))
-                elif h['last_epoch_clean'] >= epoch:
+                elif late:
                     self.violation('osd.%d %s at epoch %d, its PG %s became clean only at epoch %d' % (osd, what, epoch, p, h['last_epoch_clean']))
             else:
                 state = self.settled(p, q)
@@ -132,14 +136,28 @@ class Watch:
             found.add('%d.%x' % (pool, seed & mask))
         return sorted(found)
 
+    def was_clean_without(self, osd, pgid, epoch, last):
+        """Had it become clean before this epoch when the OSD was none of its own any more, and did that remain so? Between the last look
+        of who stops an OSD and the stop others may change pg_num, a weight or an upmap: what moves then does not need the OSD."""
+        clean = max((e for e in self.cleaned.get(pgid, set()) | {last} if e < epoch), default=0)
+        if clean <= self.first:
+            return False
+        for e in range(clean, epoch):
+            up, acting = self.mapping(e)
+            if osd in up.get(pgid, ()) or osd in acting.get(pgid, ()):
+                return False
+        return True
+
     def ask(self, pgid):
-        error = ''
-        for _ in range(3):
+        """What its primary says; a new one that has not heard of it yet, or a monitor that elects, is asked again."""
+        limit = time.monotonic() + 30
+        while True:
             try:
                 return self.c.pg_query(pgid)
             except (CommandError, rados.Error) as e:
-                error = str(e)
-        return error
+                if time.monotonic() > limit:
+                    return str(e)
+            time.sleep(0.2)
 
     def settled(self, pgid, q):
         """Its state, once it has peered. Whoever changes pg_num, a weight or an upmap makes each PG concerned peer for a moment;
@@ -174,6 +192,7 @@ class Watch:
         self.samples += 1
         states = {}
         for p in self.c.pgs():
+            self.cleaned.setdefault(p['pgid'], set()).add(p['last_epoch_clean'])
             states[p['state']] = states.get(p['state'], 0) + 1
         self.say('epoch %d %s' % (self.epoch, states))
 

@@ -23,7 +23,7 @@ class Run:
         self.args, self.trap = [str(tool.binary)] + args, trap
         self.signals = {signal.SIGKILL} if trap and ':KILL' in trap else set()   # those that we (or the trap) sent
         self.lines, self.raw, self.changed = [], [], threading.Condition()
-        self.ended, self.started, self.seconds = False, time.monotonic(), None
+        self.ended, self.started, self.seconds, self.said = False, time.monotonic(), None, None     # said: when its last line came
         env = clean_env(ASAN_OPTIONS='verify_asan_link_order=0:detect_leaks=1:exitcode=99:log_path=%s.asan' % self.base,
                         UBSAN_OPTIONS='print_stacktrace=1:halt_on_error=1:exitcode=99:log_path=%s.ubsan' % self.base, **env)
         if trap:
@@ -43,6 +43,7 @@ class Run:
                 log.write('%.3f %s' % (time.monotonic() - self.started, text))
                 log.flush()
                 with self.changed:
+                    self.said = time.monotonic()
                     self.raw.append(text)
                     try:
                         self.lines.append(json.loads(text))
@@ -56,7 +57,7 @@ class Run:
             self.changed.notify_all()
 
     # --- while it runs ---
-    def wait_event(self, timeout=60, **fields):
+    def wait_event(self, timeout=120, **fields):
         """Waits for a line with these fields, e.g. wait_event(step='wait', state='begin'); fails when the run ends before."""
         def match():
             return next((x for x in self.lines if all(x.get(k) == v for k, v in fields.items())), None)
@@ -67,7 +68,7 @@ class Run:
                 raise AssertionError('it ended (%s) without %s: %s' % (self.code, fields, self))
             return match()
 
-    def wait_stopped(self, timeout=120):
+    def wait_stopped(self, timeout=240):
         """Waits until the trap has stopped it (SIGSTOP)."""
         end = time.monotonic() + timeout
         while time.monotonic() < end and not self.ended:
@@ -92,7 +93,7 @@ class Run:
     def cont(self):
         self.process.send_signal(signal.SIGCONT)
 
-    def wait(self, timeout=180):
+    def wait(self, timeout=360):
         """Waits for its end; fails on a signal that we did not send and on a sanitizer's report."""
         with self.changed:
             done = self.changed.wait_for(lambda: self.ended, timeout)
@@ -155,7 +156,7 @@ class Tool:
         self.runs.append(run)
         return run
 
-    def run(self, *args, timeout=180, **more):
+    def run(self, *args, timeout=360, **more):
         return self.start(*args, **more).wait(timeout)
 
     def drain(self, node, *args, **more):

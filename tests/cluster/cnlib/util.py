@@ -17,7 +17,7 @@ class Timeout(AssertionError):
     pass
 
 
-def wait_for(what, predicate, timeout=60, interval=0.1):
+def wait_for(what, predicate, timeout=120, interval=0.1):
     """Polls until predicate() is true and returns its value. `what` says in words what was waited for."""
     end = time.monotonic() + timeout
     while True:

@@ -132,6 +132,8 @@ mon allow pool delete = true
 mon allow pool size one = true
 mon data avail warn = 1
 mon data avail crit = 1
+# a busy machine is no reason to refuse a drain
+mon warn on slow ping time = 15000
 mgr stats period = $STATS
 $CONF
 [mon]
