@@ -38,7 +38,7 @@ class Concurrent(ClusterCase):
 
     def test_the_same_node_twice_at_the_same_moment(self):
         observer = self.observer()
-        runs = [self.tool.start_drain('node2', '--lock-wait', '5') for _ in range(3)]
+        runs = [self.tool.start_drain('node2', '--lock-wait', '20') for _ in range(3)]
         codes = sorted(run.wait().code for run in runs)
         self.assertEqual(codes.count(0) >= 1, True, codes)
         self.assertTrue(all(code in (0, 1, 4, 5) for code in codes), codes)
@@ -82,7 +82,7 @@ class LongAndShort(ClusterCase):
     def test_a_short_drain_does_not_wait_for_a_long_one(self):
         c = self.cluster
         for i in (0, 1, 2, 3):
-            c.tell(i, 'config set', var='osd_recovery_sleep', val=['2'])
+            c.tell(i, 'config set', var='osd_recovery_sleep', val=['6'])
             c.tell(i, 'config set', var='osd_recovery_max_active', val=['1'])
         observer = self.observer()
         long = self.tool.start_drain('node1')

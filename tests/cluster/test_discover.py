@@ -41,6 +41,7 @@ class Discover(ClusterCase):
         c.mon('osd crush set-device-class', **{'class': 'ssd', 'ids': ['3']})
         self.addCleanup(c.mon, 'osd crush rm-device-class', ids=['3'])
         c.wait_clean()
+        c.flush_stats()
         dump, pgs, pools = c.osds(), c.pgs(), {p['pool']: p for p in c.mon('osd dump')['pools']}
         profile_k = {p: 2 if v['type'] == 3 else 1 for p, v in pools.items()}
         node, = self.discover('127.0.1.2')

@@ -61,7 +61,7 @@ class Drains:
         observer = self.observer()
         run = self.tool.start_drain('127.0.1.2')
         waiting = run.wait_event(step='wait', state='begin')
-        moved = run.wait_event(120, step='wait', state='end')
+        moved = run.wait_event(300, step='wait', state='end')
         self.assertGreater(moved['seconds'], 6, (waiting, moved))      # else this has tested nothing
         self.assert_removed(run.wait(), 2)
         self.assert_clean_report(observer, [2, 3])

@@ -37,7 +37,7 @@ class Errors(ClusterCase):
                     began = time.monotonic()
                     run = self.tool.run(*args, '--mon-host', '127.0.0.1:%d' % s.getsockname()[1], '--connect-timeout', '3')
                     self.fails(run, 1, 5)
-                    self.assertLess(time.monotonic() - began, 3 + 4)
+                    self.assertLess(time.monotonic() - began, 12)        # not the usual 15
                     self.assertIn('hint: ', run.stderr)
 
     def test_no_quorum(self):
@@ -46,7 +46,7 @@ class Errors(ClusterCase):
             for args in (['discover', 'node2'], ['drain', 'node2', '-y'], ['cancel', 'node2']):
                 began = time.monotonic()
                 self.fails(self.tool.run(*args, '--connect-timeout', '3', '--op-timeout', '3'), 1, 5)
-                self.assertLess(time.monotonic() - began, 3 + 3 + 4)
+                self.assertLess(time.monotonic() - began, 14)        # not the usual 15 and 30
         finally:
             self.cluster.cont('mon.a')
 
@@ -84,7 +84,7 @@ class Errors(ClusterCase):
         finally:
             c.rig('cn_mgr_start', 'x')
         wait_for('the mgr is back', lambda: c.mon('mgr stat')['available'])
-        wait_for('its statistics too', lambda: all('active+clean' == p['state'] for p in c.pgs()))
+        c.wait_clean()
 
     def test_a_wrong_key(self):
         path = self.keyring('client.admin', 'AQBSdFhcGCKWIRAAL1T4dJ5pkxYfqN1RgQjMrg==')

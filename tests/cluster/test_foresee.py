@@ -129,8 +129,8 @@ class Foresee(ClusterCase):
         wait_for('they are down', lambda: not any(c.is_up(i) for i in c.ids(5)))
         c.mon('osd pool set', pool='span', var='min_size', val='4')
         self.addCleanup(c.mon_raw, 'osd pool set', pool='span', var='min_size', val='2')
-        wait_for('PGs are inactive', lambda: [p for p in c.pgs() if 'active' not in p['state'].split('+') and 'peering' not in p['state']])
-        bad = next(p for p in c.pgs() if 'active' not in p['state'].split('+') and set(p['acting']) & {0, 1})
+        bad = wait_for('a PG of node1 is inactive', lambda: next((
+            p for p in c.pgs() if 'active' not in p['state'].split('+') and 'peering' not in p['state'] and set(p['acting']) & {0, 1}), None))
         with self.subTest('inactive PGs'):
             run = self.refused('node1', '--accept', 'existing', says=['PG ', 'undersized'], plan_too=False)     # it waits a while whether they pass
             self.assertIn(bad['pgid'], str(run.events('plan')[0]['refusals']))

@@ -31,7 +31,7 @@ class HeatAgent(ClusterCase):
         return self.tool.start('heat', 'agent', '--stack', 'storage', '--interval', '1', '-f', 'json', *args, env=self.cloud.env(), **more)
 
     def once(self, *args, **more):
-        return self.agent('--once', *args, **more).wait(120)
+        return self.agent('--once', *args, **more).wait()
 
     def refused(self, *words, args=()):
         run = self.assert_code(self.once(*args), 4)
@@ -44,9 +44,9 @@ class HeatAgent(ClusterCase):
         self.cloud.scale_down('m2', 'm4')
         run = self.agent()
         wait_for('both are gone', lambda: len(self.cloud.members) == 3, 120)
-        wait_for('it says so', lambda: run.stderr.count(': deleted') == 2, 20)
+        wait_for('it says so', lambda: run.stderr.count(': deleted') == 2)
         run.send(signal.SIGTERM)
-        self.assert_code(run.wait(20), 0)
+        self.assert_code(run.wait(60), 0)
         self.assertEqual(sorted(run.events('plan')[0]['osds']), self.cluster.ids(2) + self.cluster.ids(4))
         self.assertEqual(self.left, [])
         self.assertEqual([e['state'] for e in run.events('gate')], ['draining', 'draining', 'opened', 'opened'])
@@ -58,17 +58,17 @@ class HeatAgent(ClusterCase):
         """Heat cancels: the OSDs stay, at weight 0, until the next gate. A killed agent's successor goes on."""
         self.cloud.scale_down('m3')
         run = self.agent(trap='wait:begin:STOP')
-        run.wait_stopped(60)
+        run.wait_stopped()
         self.cloud.give_up('m3')
         run.cont()
-        wait_for('it says so', lambda: 'waits no more' in run.stderr and 'Heat has given up' in run.stderr, 60)
+        wait_for('it says so', lambda: 'waits no more' in run.stderr and 'Heat has given up' in run.stderr)
         run.send(signal.SIGTERM)
-        self.assert_code(run.wait(20), 0)
+        self.assert_code(run.wait(60), 0)
         self.assertIn('none of its OSDs was removed', run.stderr)
         self.assertEqual([self.cluster.crush_weight(i) for i in self.cluster.ids(3)], [0, 0])
         self.assertTrue(all(self.cluster.is_up(i) for i in self.cluster.ids(3)))
         self.cloud.scale_down('m3')
-        self.agent(trap='stop:begin:KILL').wait(60)
+        self.agent(trap='stop:begin:KILL').wait()
         self.assertEqual(self.cloud.opened, [])
         self.after_a_look(lambda: self.cloud.give_up('m3'))
         self.assertIn('The removal of its OSDs has begun', self.once().stderr)
@@ -91,26 +91,26 @@ class HeatAgent(ClusterCase):
         """A proof that waits for the cluster's health looks at Heat meanwhile."""
         self.cloud.scale_down('m1')
         run = self.agent(trap='prove:begin:STOP')
-        run.wait_stopped(60)
+        run.wait_stopped()
         self.cluster.mon('osd set', key='noout')
         self.addCleanup(lambda: self.cluster.mon('osd unset', key='noout'))
         self.cloud.give_up('m1')
         run.cont()
-        wait_for('it says so', lambda: 'waits no more' in run.stderr, 30)
+        wait_for('it says so', lambda: 'waits no more' in run.stderr)
         run.send(signal.SIGTERM)
-        self.assert_code(run.wait(20), 0)
+        self.assert_code(run.wait(60), 0)
         self.assertEqual(self.cloud.opened, [])
 
     def test_given_up_while_it_is_removed(self):
         """What has begun is brought to its end, and the agent says what there is now; the next gate opens at once."""
         self.cloud.scale_down('m4')
         run = self.agent(trap='stop:begin:STOP')
-        run.wait_stopped(60)
+        run.wait_stopped()
         self.cloud.give_up('m4')
         run.cont()
-        wait_for('it says so', lambda: 'Its OSDs are removed; the server is kept and empty' in run.stderr, 60)
+        wait_for('it says so', lambda: 'Its OSDs are removed; the server is kept and empty' in run.stderr)
         run.send(signal.SIGTERM)
-        self.assert_code(run.wait(20), 0)
+        self.assert_code(run.wait(60), 0)
         self.assertEqual(self.cloud.opened, [])
         self.assert_gone(4)
         self.cloud.scale_down('m4')
@@ -126,12 +126,12 @@ class HeatAgent(ClusterCase):
         self.refused('no address', args=['--allow-empty'])
         m.addresses = [self.cluster.address(1)]
         run = self.agent('--allow-empty', trap='wait:begin:STOP')
-        run.wait_stopped(60)
+        run.wait_stopped()
         m.addresses = ['10.9.9.1']
         run.cont()
-        wait_for('it says so', lambda: 'OSDs had an address of this server, and none has now' in run.stderr, 60)
+        wait_for('it says so', lambda: 'OSDs had an address of this server, and none has now' in run.stderr)
         run.send(signal.SIGTERM)
-        self.assert_code(run.wait(20), 0)
+        self.assert_code(run.wait(60), 0)
         self.assertEqual(self.cloud.opened, [])
         self.assertTrue(all(self.cluster.osd(i) for i in self.cluster.ids(1)))
 
@@ -187,33 +187,33 @@ class HeatAgent(ClusterCase):
         """Exactly this node, by any of its names; again after a failure; never a second one."""
         agent, m = self.agent(trap='wait:begin:STOP'), self.cloud.members['m2']
         run = self.retire('node2')
-        agent.wait_stopped(60)
+        agent.wait_stopped()
         self.cloud.give_up('m2')
-        self.assert_code(run.wait(30), 5)
+        self.assert_code(run.wait(90), 5)
         self.assertIn('the same command takes it again', run.stderr)
-        self.assert_code(self.retire(self.cluster.address(3)).wait(30), 4)     # m2 would go along
+        self.assert_code(self.retire(self.cluster.address(3)).wait(90), 4)     # m2 would go along
         agent.cont()
-        run = self.assert_code(self.retire(self.cluster.address(2)).wait(120), 0)
+        run = self.assert_code(self.retire(self.cluster.address(2)).wait(), 0)
         self.assertEqual((run.json['server'], run.json['size'], self.cloud.opened), (m.server, 4, ['m2']))
         self.assert_gone(2)
         m5 = self.cloud.members['m5']
         m5.status, m5.half = 'CREATE_IN_PROGRESS', True     # no server yet
-        run = self.assert_code(self.retire('node4').wait(30), 4)
+        run = self.assert_code(self.retire('node4').wait(90), 4)
         self.assertIn('m5 of the same group is CREATE_IN_PROGRESS', run.stderr)
         m5.status, m5.half = 'CREATE_COMPLETE', False
         hook = {'drain': {'hooks': 'pre-delete'}}
         for self.cloud.hooks in ({}, {'compute': {'*': hook}}, {'storage': {'m1': hook}}):      # of another group, of another member
-            run = self.assert_code(self.retire('node4').wait(30), 4)
+            run = self.assert_code(self.retire('node4').wait(90), 4)
             self.assertIn('no pre-delete hook', run.stderr)
         m4 = self.cloud.members['m4']
         m4.gate, m4.deployment = False, True
         m4.template['setup'] = {'type': 'OS::Heat::SoftwareDeployment', 'properties': {'actions': ['CREATE']}}
-        run = self.assert_code(self.retire('node4').wait(30), 4)
+        run = self.assert_code(self.retire('node4').wait(90), 4)
         self.assertIn('no deployment of the group cephnode', run.stderr)
-        self.assert_code(self.retire('127.0.9.9').wait(30), 3)
+        self.assert_code(self.retire('127.0.9.9').wait(90), 3)
         self.assertEqual(len(self.cloud.members), 4)
         agent.send(signal.SIGTERM)
-        self.assert_code(agent.wait(20), 0)
+        self.assert_code(agent.wait(60), 0)
 
     def ask_retire(self, change):
         """On a terminal; change() happens while the question stands. What it then sent to change anything: [path]."""
@@ -221,7 +221,7 @@ class HeatAgent(ClusterCase):
         self.addCleanup(os.close, master)
         run = self.tool.start('heat', 'retire', '--stack', 'storage', 'node4', '-f', 'json', env=self.cloud.env(), stdin=slave)
         os.close(slave)
-        wait_for('it asks', lambda: 'Type node4' in run.stderr, 30)
+        wait_for('it asks', lambda: 'Type node4' in run.stderr)
         self.cloud.requests.clear()
         change()
         os.write(master, b'node4\n')
@@ -258,16 +258,16 @@ class HeatAgent(ClusterCase):
         """One request that fails says nothing of the node; one that is refused ends it."""
         cloud, m = self.cloud, self.cloud.members['m2']
         cloud.on_count = lambda size: cloud.on('GET', 'nested_depth', 403, times=9)
-        self.assertIn('status 403', self.assert_code(self.retire('node2').wait(30), 1).stderr)
+        self.assertIn('status 403', self.assert_code(self.retire('node2').wait(90), 1).stderr)
         cloud.rules.clear()
         cloud.give_up('m2')
         cloud.on_count = lambda size: (cloud.on('GET', 'nested_depth', 503), cloud.requests.clear())
         cloud.requests.clear()
         run = self.retire('node2')
-        wait_for('two looks behind the failed one', lambda: run.ended or sum('nested_depth' in p for _, p in cloud.requests) >= 3, 30)
+        wait_for('two looks behind the failed one', lambda: run.ended or sum('nested_depth' in p for _, p in cloud.requests) >= 3)
         self.assertFalse(run.ended, run)
         del cloud.members['m2']
-        self.assertEqual(self.assert_code(run.wait(30), 0).json['server'], m.server)
+        self.assertEqual(self.assert_code(run.wait(90), 0).json['server'], m.server)
 
     def test_retire_counts_its_own_group(self):
         cloud, resources = self.cloud, self.cloud.resources
@@ -278,14 +278,14 @@ class HeatAgent(ClusterCase):
             return resources() + [cloud.resource('OS::Heat::AutoScalingGroup', 'compute', other[1], (cloud.stack, cloud.id)), row,
                                   cloud.resource('OS::Nova::Server', 'server', 's-c1', ('compute-c1', 'c1c1'), parent_resource='c1')]
         cloud.resources, cloud.on_count = more, lambda size: cloud.members.pop('m4')
-        self.assertEqual(self.assert_code(self.retire('node4').wait(30), 0).json['size'], 4)
+        self.assertEqual(self.assert_code(self.retire('node4').wait(90), 0).json['size'], 4)
         cloud.resources = lambda: [dict(r, resource_type=r['resource_type'].replace('AutoScaling', 'Resource')) for r in resources()]
-        self.assertIn('removal_policies', self.assert_code(self.retire('node3').wait(30), 4).stderr)
+        self.assertIn('removal_policies', self.assert_code(self.retire('node3').wait(90), 4).stderr)
 
     def test_removed_and_cancelled(self):
         """The journal's word counts for the server that it was about; an operator's cancel is not overruled."""
         self.cloud.scale_down('m5')
-        self.agent(trap='wait:begin:KILL').wait(60)
+        self.agent(trap='wait:begin:KILL').wait()
         self.assert_code(self.tool.run('cancel', self.cluster.address(5), '-f', 'json'), 0)
         self.refused('was cancelled')
         self.assert_code(self.tool.drain(self.cluster.address(5)), 0)

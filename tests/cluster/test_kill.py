@@ -16,7 +16,7 @@ class Kills:
         run.wait()
         self.assertEqual(run.code, -signal.SIGKILL, 'the trap did not spring: %s' % run)
         if point in HELD:      # before anyone runs the tool again
-            wait_for('the flags are back', lambda: not c.flags() & HOLD_FLAGS, 10)
+            wait_for('the flags are back', lambda: not c.flags() & HOLD_FLAGS, 30)
         for d in self.drains():
             self.assertEqual((d['node'], d['osds'], d['owner']['pid']), ('127.0.1.2', [2, 3], run.process.pid))
         again = self.tool.drain('127.0.1.2')

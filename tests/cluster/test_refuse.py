@@ -26,7 +26,7 @@ class Refuse(ClusterCase):
 
     def test_plan_is_right_and_changes_nothing(self):
         c = self.cluster
-        wait_for('the statistics are complete', lambda: sum(p['stat_sum']['num_objects'] for p in c.pgs()) >= 90)
+        c.flush_stats()
         before, pools = c.snapshot(), {p['pool']: p for p in c.mon('osd dump')['pools']}
         mine = [(p, len({2, 3} & set(p['acting']))) for p in c.pgs() if {2, 3} & set(p['up'] + p['acting'])]
         need = sum(n * p['stat_sum']['num_bytes'] / (2 if pools[int(p['pgid'].split('.')[0])]['type'] == 3 else 1) for p, n in mine)
@@ -86,12 +86,12 @@ class Refuse(ClusterCase):
         host = next(h for h in range(1, 5) if victim in c.ids(h))
         c.break_object('rep', name, victim)
         c.mgr('pg deep-scrub', pgid=pgid)
-        wait_for('the scrub has found it', lambda: 'inconsistent' in c.pg_query(pgid)['state'], 60)
+        wait_for('the scrub has found it', lambda: 'inconsistent' in c.pg_query(pgid)['state'])
         wait_for('health says so', lambda: 'PG_DAMAGED' in c.health())
         for args in ((), ('--accept', 'existing'), ('--accept', 'PG_DAMAGED,OSD_SCRUB_ERRORS,PG_INCONSISTENT,existing')):
             self.assert_refused(c.name(host), *args, says=[pgid])
         c.mgr('pg repair', pgid=pgid)
-        wait_for('it is mended', lambda: c.pg_query(pgid)['state'] == 'active+clean', 60)
+        wait_for('it is mended', lambda: c.pg_query(pgid)['state'] == 'active+clean')
         c.wait_healthy()
         self.assert_data()
         self.assert_code(self.tool.run('plan', c.name(host)), 0)
@@ -102,18 +102,18 @@ class Refuse(ClusterCase):
         run = self.tool.start_drain('node2', '--stall-timeout', '4', '--accept', 'PG_DAMAGED,OSD_SCRUB_ERRORS', trap='wait:begin:STOP')
         run.wait_stopped()
         where = c.mon('osd map', pool='rep', object=name)
-        wait_for('its PG is clean', lambda: c.pg_query(where['pgid'])['state'] == 'active+clean', 60)
+        wait_for('its PG is clean, by the new map', lambda: where['pgid'] not in c.unclean())
         where = c.mon('osd map', pool='rep', object=name)
         c.break_object('rep', name, where['acting'][1])
         c.mgr('pg deep-scrub', pgid=where['pgid'])
-        wait_for('the scrub has found it', lambda: 'inconsistent' in c.pg_query(where['pgid'])['state'], 60)
+        wait_for('the scrub has found it', lambda: 'inconsistent' in c.pg_query(where['pgid'])['state'])
         run.cont()
         run.wait(120)
         self.assertIn(run.code, (1, 4, 5), str(run))
         self.assertTrue(c.is_up(2) and c.is_up(3), str(run))
         self.assertNotIn('stop:begin', run.steps())
         c.mgr('pg repair', pgid=where['pgid'])
-        wait_for('it is mended', lambda: c.pg_query(where['pgid'])['state'] == 'active+clean', 60)
+        wait_for('it is mended', lambda: c.pg_query(where['pgid'])['state'] == 'active+clean')
         c.wait_healthy()
         self.assert_removed(self.tool.drain('node2'), 2)
         self.assert_data()

@@ -42,6 +42,11 @@ class Bus:
         self.processes.append(p)
         return p
 
+    def told(self, n):
+        """Its lines, when there are n of them: they come through a thread."""
+        wait_for('systemd has done %d things' % n, lambda: len(self.lines) >= n, 30)
+        return self.lines
+
     def end(self):
         for p in self.processes:
             p.kill()
@@ -117,7 +122,7 @@ class Stop(ClusterCase):
         self.assert_removed(run, 2)
         self.assertEqual(self.stop_of(run), {'with': 'systemd', 'does': ['systemctl disable --now ceph-osd@2.service',
                                                                         'systemctl disable --now ' + cephadm]})
-        self.assertEqual(bus.lines, ['disable ' + volume, 'disable ceph-osd@2.service', 'stop ceph-osd@2.service', 'stop ' + cephadm])
+        self.assertEqual(bus.told(4), ['disable ' + volume, 'disable ceph-osd@2.service', 'stop ceph-osd@2.service', 'stop ' + cephadm])
         self.assert_clean_report(observer, [2, 3])
         self.assert_data()
 
@@ -132,10 +137,10 @@ class Stop(ClusterCase):
         self.assertTrue(c.is_up(2) and c.is_up(3))
         bus = self.bus(units)
         self.drain('--stop-with', 'systemd', env=bus.env, trap='stop:end:KILL', start=True).wait()
-        self.assertEqual(bus.lines, ['disable ceph-osd@2.service', 'stop ceph-osd@2.service', 'stop ceph-osd@3.service'])
+        self.assertEqual(bus.told(3), ['disable ceph-osd@2.service', 'stop ceph-osd@2.service', 'stop ceph-osd@3.service'])
         del bus.lines[:]
         self.assert_code(self.tool.run('cancel', 'node2', '-f', 'json', env={**self.NOBODY, **bus.env}), 0)
-        self.assertEqual(bus.lines, ['start ceph-osd@3.service', 'enable ceph-osd@2.service', 'start ceph-osd@2.service'])
+        self.assertEqual(bus.told(3), ['start ceph-osd@3.service', 'enable ceph-osd@2.service', 'start ceph-osd@2.service'])
         for i in (2, 3):
             c.start_osd(i)
         volatile = ['osd dump | osds | osd.%d | %s' % (i, w) for i in (2, 3) for w in ('public_addr', 'cluster_addr', 'heartbeat_')]
@@ -148,7 +153,7 @@ class Stop(ClusterCase):
         bus = self.bus({'ceph-osd@2.service': (None, 'disabled')})      # the other one is gone
         run = self.assert_code(self.tool.run('cancel', 'node2', '-f', 'json', env={**self.NOBODY, **bus.env}), 6)
         self.assertIn('systemd: cannot start ceph-osd@3.service', run.stdout)
-        self.assertEqual(bus.lines, ['enable ceph-osd@2.service', 'start ceph-osd@2.service'])
+        self.assertEqual(bus.told(2), ['enable ceph-osd@2.service', 'start ceph-osd@2.service'])
         self.assertNotIn('node2', self.assert_code(self.tool.run('status', env=self.NOBODY), 0).stdout)
 
     # --- Kubernetes ---
