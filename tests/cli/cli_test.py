@@ -6,6 +6,7 @@ Needs CEPHNODE (the binary) and SOURCE_DIR in the environment. GOLDEN=update wri
 """
 import base64
 import contextlib
+import functools
 import json
 import os
 import re
@@ -39,6 +40,7 @@ def run(*args, stdin=subprocess.DEVNULL, timeout=30, **kwargs):
     return subprocess.run([CEPHNODE, *args], stdin=stdin, stderr=subprocess.PIPE, timeout=timeout, text=True, **kwargs)
 
 
+@functools.cache
 def help_of(*command):
     return run(*command, "--help").stdout
 
@@ -375,6 +377,27 @@ class ManPage(Base):
         for letter, name, arg in re.findall(r"^\*\*(?:-(\w), )?--([a-z-]+)\*\*(?: \*(\S+)\*)?$", self.page, re.M):
             described[name] = (letter, arg)
         self.assertEqual(described, listed)
+
+    def test_who_takes_an_option(self):
+        """The commands in brackets behind an option are those whose help lists it."""
+        everywhere, takes = options_of(help_of()), {}
+        for name in COMMANDS:
+            for option in options_of(help_of(*name.split())):
+                takes.setdefault(option, []).append(name)
+        page = self.page.split("\nOPTIONS\n")[1].split("\nWHAT A DRAIN DOES\n")[0]
+        agent = re.findall(r"--([a-z-]+)", re.search(r"^\*\*heat agent\*\* also takes (.*)$", page, re.M)[1])
+        kube, described = page.split("\nOptions where a node is named\n")[1].split("\nOptions of ")[0], {}
+        but = re.findall(r"\*\*(heat [a-z]+)\*\*", re.search(r"All commands but (.*?), and \*\*locks\*\* without", kube)[1])
+        for option, text in re.findall(r"^\*\*(?:-\w, )?--([a-z-]+)\*\*(?: \*\S+\*)?\n((?: {4}.*\n|\n(?= {4}))+)", page, re.M):
+            said = re.search(r"\(([a-z, ]+)\)$", " ".join(text.split()))
+            if option in everywhere:
+                described[option] = COMMANDS
+            elif f"**--{option}**" in kube and not said:
+                described[option] = [name for name in COMMANDS if name not in but]
+            else:
+                self.assertTrue(said, f"--{option}: the page does not say which commands take it")
+                described[option] = said[1].split(", ") + ["heat agent"] * (option in agent)
+        self.assertEqual(described, takes)
 
     def test_no_stray_option(self):
         known = set()
