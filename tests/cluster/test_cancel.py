@@ -7,6 +7,7 @@ BEFORE_PURGE = ['%s:%s' % (s, e) for s in STEPS[:STEPS.index('purge')] for e in 
 
 
 class Cancels:
+    KEY = 'client.cephnode'
     DATA = {'rep': (80, 65536), 'ec': (40, 65536)}
 
     def setUp(self):

@@ -6,6 +6,7 @@ TIMEOUT = 1200
 
 
 class Drains:
+    KEY = 'client.cephnode'
     DATA = {'rep': (150, 131072), 'ec': (60, 131072), 'rbd': (30, 65536)}
 
     def test_a_node_under_load(self):
@@ -44,6 +45,9 @@ class Drains:
             self.assertLessEqual(x['bytes_left'], x['bytes_total'])
             self.assertTrue(x['eta_seconds'] is None or x['eta_seconds'] >= 0)
             self.assertTrue(x['health'].startswith('HEALTH_'))
+        self.assertEqual({x['bytes_total'] for x in progress}, {progress[0]['bytes_total']})      # though clients write on
+        left = [x['bytes_left'] for x in progress]
+        self.assertEqual(left, sorted(left, reverse=True))
         waits = [i for i, x in enumerate(run.lines) if x.get('step') == 'wait']
         inside = [i for i, x in enumerate(run.lines) if x['event'] == 'progress']
         self.assertTrue(any(waits[0] < i < waits[1] for i in inside), 'no progress in wait')
@@ -66,12 +70,20 @@ class Drains:
         self.assert_removed(run.wait(), 2)
         self.assert_clean_report(observer, [2, 3])
         self.assert_data()
+        plan = self.assert_code(self.tool.run('plan', 'node5', '-f', 'json'), 0).json      # goes by the speed that was seen
+        self.assertAlmostEqual(plan['bytes_per_second_seen'], run.result['bytes_moved'] / moved['seconds'], delta=plan['bytes_per_second_seen'] / 4)
+        self.assertEqual(plan['seconds_estimated'], plan['bytes_to_move'] // plan['bytes_per_second_seen'] + 1)
 
     def test_one_osd_of_a_node(self):
+        """With an osdmaptool that swaps two OSDs of one of its PGs: it is not gone by, and all is as well."""
         c = self.cluster
+        pgid = c.pgs_of([5])[0]
+        liar = self.tool.other_maptool(r"TOOL | sed -E 's/^(%s[[:space:]].*\[)([0-9]+),([0-9]+)/\1\3,\2/'" % pgid.replace('.', r'\.'))
         observer, loader = self.observer(), self.load()
-        run = self.tool.drain('osd.5')
+        run = self.tool.drain('osd.5', env=liar)
         self.assert_code(run, 0)
+        forecast = run.events('plan')[0]['forecast']
+        self.assertEqual((forecast['exact'], forecast['reason']), (False, 'osdmaptool maps PG %s otherwise than the monitors do' % pgid))
         self.assertEqual((run.result['outcome'], run.result['osds']), ('removed', [5]))
         self.assertIsNone(c.osd(5))
         self.assertTrue(c.is_up(4))
@@ -81,7 +93,7 @@ class Drains:
         self.assert_data()
 
     def test_two_nodes_in_one_call(self):
-        observer, loader = self.observer(), self.load()
+        first, observer, loader = self.cluster.mon('osd dump')['epoch'], self.observer(), self.load()
         run = self.tool.drain('node2', 'node4')
         self.assert_code(run, 0)
         self.assertEqual((run.result['outcome'], sorted(run.result['osds'])), ('removed', [2, 3, 6, 7]))
@@ -90,8 +102,23 @@ class Drains:
         self.assert_clean_report(observer, [2, 3, 6, 7])
         self.assert_load(loader)
         self.assert_data()
-        weights = [e for e in run.events('step', step='reweight', state='begin')]
-        self.assertEqual(len(weights), 1)          # they reach weight 0 together
+        self.check_together(first, [2, 3, 6, 7])
+
+    def check_together(self, epoch, osds):
+        """They reach weight 0 together: from the epoch of the first to that of the last the flags stand, and nothing moves."""
+        c, version, zero, flags = self.cluster, None, {}, {}
+        while len(zero) < len(osds):
+            m = c.mon('osd dump', epoch=epoch)
+            flags[epoch] = set(m['flags_set'])
+            if m['crush_version'] != version:
+                version = m['crush_version']
+                weights = c.crush_weights(epoch)
+                for i in osds:
+                    if weights[i] == 0:
+                        zero.setdefault(i, epoch)
+            epoch += 1
+        for e in range(min(zero.values()), max(zero.values()) + 1):
+            self.assertLessEqual(HOLD_FLAGS, flags[e], (e, zero))
 
     def test_a_node_whose_daemons_are_dead(self):
         """Their disks are lost (memstore, SIGKILL): what the others hold must suffice, and removal waits for it."""

@@ -56,6 +56,15 @@ class Foresee(ClusterCase):
         self.refused('node3', 'node6', says=["'racks'", 'rack'])       # two racks, and hosts enough
         self.refused('node1', 'node2', says=["'span'"])                # one host of two in the east, and three racks
         self.refused('node4', 'node6')
+        # an osdmaptool that is not to be trusted
+        pgid = self.cluster.pgs_of([4])[0]
+        for script, why in ((r"TOOL | sed -E 's/^(%s[[:space:]].*\[)([0-9]+),([0-9]+)/\1\3,\2/'" % pgid.replace('.', r'\.'),
+                             'osdmaptool maps PG %s otherwise than the monitors do' % pgid),
+                            ('TOOL | head -n 20', 'osdmaptool'), ('echo "1.0 up what"', 'osdmaptool'), ('exit 0', 'osdmaptool'),
+                            ('echo "error decoding osdmap" >&2; exit 1', 'error decoding osdmap')):
+            plan = self.assert_code(self.tool.run('plan', 'node3', '-f', 'json', env=self.tool.other_maptool(script)), 0).json
+            self.assertFalse(plan['forecast']['exact'], script)
+            self.assertIn(why, plan['forecast']['reason'])
 
     def test_a_hole_that_counting_does_not_see(self):
         """One host of those that are left has next to no weight: CRUSH tries 50 times, and gives up."""

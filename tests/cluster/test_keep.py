@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import subprocess
 
 from cnlib.case import OURS, QUICK, ClusterCase, signal, snapshot, wait_for
 from cnlib.rbd import Client, create
@@ -13,6 +14,7 @@ CRONJOB = (ROOT / 'docs/kubernetes/cronjob-metrics.yaml').read_text()
 
 
 class Keep(ClusterCase):
+    KEY = 'client.cephnode'
     SHAPE = dict(HOSTS=5, OSDS=2, **QUICK)
     DATA = {'rep': (80, 65536), 'ec': (40, 65536)}
 
@@ -32,7 +34,9 @@ class Keep(ClusterCase):
         self.addCleanup(client.kill)
         client.ask('write', 'A')
         before, observer = c.snapshot(), self.observer()
-        run = self.assert_code(self.tool.drain('127.0.1.2', '--keep'), 0)
+        self.declined(before, 'drain', '127.0.1.2', '--keep')
+        run = self.tool.answer('127.0.1.2\n', 'drain', '127.0.1.2', '--keep', '-f', 'json', asked=lambda: self.assert_same(before))
+        self.assert_code(run, 0)
         self.assertEqual((run.result['outcome'], run.result['osds']), ('drained', [2, 3]))
         self.assertNotIn('stop:begin', run.steps())
         self.assertEqual(c.pgs_of([2, 3]), [])
@@ -41,7 +45,9 @@ class Keep(ClusterCase):
         drain, = self.drains()
         self.assertEqual((drain['node'], drain['osds'], drain['pgs_left'], drain['last_error']), ('127.0.1.2', [2, 3], 0, None))
         self.assert_code(self.tool.run('remove', 'node4', '-y', '-f', 'json'), 3)
-        run = self.tool.run('remove', 'node2', '-y', '-f', 'json')
+        kept = c.snapshot()
+        self.declined(kept, 'remove', 'node2')
+        run = self.tool.answer(' node2 \n', 'remove', 'node2', '-f', 'json', asked=lambda: self.assert_same(kept))
         self.assert_removed(run, 2)
         self.assertIn('clients on node2 still hold 1 lock of RBD images (rbd/kept), see: cephnode locks list --node 127.0.1.2', run.stderr)
         client.ask('close')
@@ -49,6 +55,16 @@ class Keep(ClusterCase):
         self.only_host_is_gone(before, 2)
         self.assert_data()
         self.assertEqual(self.drains(), [])
+
+    def declined(self, before, *args):
+        """On a terminal: another name, the end of input, Ctrl-C. Nothing is changed before the question, nor after it."""
+        for typed, code, outcome in (('node3\n', 4, 'refused'), ('\x04', 4, 'refused'), ('\x03', 130, 'interrupted')):
+            run = self.tool.answer(typed, *args, '-f', 'json', asked=lambda: self.assert_same(before))
+            self.assert_code(run, code)
+            self.assertEqual((run.result['outcome'], run.result['exit'], run.steps()), (outcome, code, []), str(run))
+            if code == 4:
+                self.assertIn('not confirmed, nothing was changed', run.stderr)
+        self.assert_same(before)
 
     def test_remove_proves_it_again(self):
         """A kept node that has data again, by another hand, is not removed."""
@@ -112,6 +128,7 @@ class Keep(ClusterCase):
         self.assert_data()
 
     def test_a_stall_has_a_cause(self):
+        c = self.cluster
         self.hold_the_move()
         run = self.assert_code(self.tool.drain('node2', '--accept', 'existing', '--stall-timeout', '3'), 5)
         self.assertEqual((run.result['outcome'], run.result['exit']), ('stalled', 5))
@@ -121,7 +138,9 @@ class Keep(ClusterCase):
         lines = self.assert_code(self.tool.run('metrics'), 0).stdout.splitlines()
         self.assertLessEqual({'cephnode_drain_%s{drain="%s",drain_node="node2"} %d' % (name, drain['id'], value)
                               for name, value in (('running', 0), ('failed', 1))}, set(lines))
-        self.let_it_move()
+        hint = run.stderr.split('hint: ')[1].splitlines()[0]
+        for command in re.findall(r'ceph osd unset \w+', hint):
+            subprocess.run(command.split() + ['-c', c.conf], check=True, stdin=subprocess.DEVNULL, capture_output=True)
         self.assert_removed(self.tool.drain('node2'), 2)
 
     def test_a_time_limit(self):
@@ -195,7 +214,8 @@ class Keep(ClusterCase):
             self.assertTrue([x for x in lines if 'osd.%d' % i in x and '%' in x], lines)
         text = self.assert_code(self.tool.run('status'), 0).stdout
         self.assertIn('127.0.1.2', text)
-        one = self.assert_code(self.tool.run('status', 'node2', '-f', 'json'), 0).json['drains']
+        reader = c.documented_key('client.cephnode-read')
+        one = self.assert_code(self.tool.run('-c', c.conf, *reader, 'status', 'node2', '-f', 'json', conf=False), 0).json['drains']
         self.assertEqual([d['id'] for d in one], [drain['id']])
         self.assert_code(self.tool.run('status', 'node4', '-f', 'json'), 3)
         # from any host: with a key and an address alone
@@ -203,6 +223,9 @@ class Keep(ClusterCase):
                                               c.rados.conf_get('mon_host'), conf=False), 0).stdout
         self.assertEqual([d['id'] for d in json.loads(text)['drains']], [drain['id']])
         self.check_metrics(drain)
+        for args, field in ((['plan', 'node4', '--accept', 'existing'], 'forecast'), (['discover', 'node4'], 'nodes')):
+            run2 = self.assert_code(self.tool.run('-c', c.conf, *reader, *args, '-f', 'json', conf=False), 0)
+            self.assertTrue(run2.json[field].get('exact') if field == 'forecast' else run2.json[field], str(run2))
         watch, interrupted = (self.tool.start('status', '--watch', '-f', 'json') for _ in range(2))
         wait_for('it shows more than once', lambda: interrupted.stdout.count('"schema"') >= 2)
         interrupted.process.send_signal(signal.SIGINT)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """locks list and locks break: what lives is not harmed, what sleeps writes nothing when it wakes."""
 import itertools
-import os
 import random
 import re
 import signal
@@ -324,16 +323,7 @@ class Locks(ClusterCase):
                 done.result()
 
     def answer(self, text, *args):
-        """Runs it on a terminal, and answers its question."""
-        master, slave = os.openpty()
-        try:
-            run = self.tool.start('locks', 'break', *args, stdin=slave)
-            wait_for('it asks', lambda: 'Type' in run.stderr, 30)
-            os.write(master, text.encode() + b'\n')
-            return run.wait()
-        finally:
-            os.close(master)
-            os.close(slave)
+        return self.tool.answer(text + '\n', 'locks', 'break', *args)
 
     def month_from_now(self, seconds):
         out = subprocess.run(['date', '-u', '-d', '+%d seconds' % (MONTH + seconds), '+%Y-%m-%dT%H:%M:%S'], capture_output=True, text=True)
@@ -374,16 +364,16 @@ class Locks(ClusterCase):
         self.cluster.mon('osd blocklist', blocklistop='rm', addr=OTHER_HOST + ':0/0')
 
     def test_a_lost_node(self):
-        images = [self.image() for _ in range(3)]
-        alive = self.image()
+        images, second, alive = [self.image() for _ in range(3)], self.image(), self.image()
         first = self.looping(images[0], source=THIRD_HOST)
         others = [self.looping(i, source=THIRD_HOST) for i in images[1:]]
+        self.assertEqual(first.ask('also', second), '')      # one client with two locks
         w = self.looping(alive)
         for c in (first, *others):
             c.signal(signal.SIGSTOP)
         run = self.break_('--node', THIRD_HOST, '-p', 'rbd', '--force')
-        self.assertEqual({x['image'] for x in run.result['locks']}, set(images))
-        self.assertEqual({f['address'] for f in run.result['fences']}, {c.address for c in (first, *others)})
+        self.assertEqual({(x['image'], x['outcome']) for x in run.result['locks']}, {(i, 'broken') for i in (*images, second)})
+        self.assertEqual(sorted(f['address'] for f in run.result['fences']), sorted(c.address for c in (first, *others)))      # one for each
         self.break_('--node', THIRD_HOST, '--all', outcome='gone')
         self.assertEqual(w.looped()[1], 0)
         for i, c in zip(images, (first, *others)):

@@ -11,6 +11,7 @@ NO_TOOLS = dict(PATH='/nonexistent')
 
 
 class Pins(ClusterCase):
+    KEY = 'client.cephnode'
     DATA = {'rep': (120, 65536), 'ec': (40, 65536)}
 
     def setUp(self):

@@ -9,6 +9,9 @@ from cnlib.case import CAMPAIGN, OURS, QUICK, ClusterCase, signal, wait_for
 TIMEOUT = 600
 GENTLE = {'osd_max_backfills': '1', 'osd_recovery_max_active': '1', 'osd_recovery_sleep': '0.000000',
           'osd_recovery_sleep_hdd': '0.200000', 'osd_recovery_sleep_ssd': '0.050000', 'osd_recovery_sleep_hybrid': '0.100000'}
+NORMAL = {'osd_max_backfills': '1', 'osd_recovery_max_active': '0', 'osd_recovery_max_active_hdd': '3', 'osd_recovery_max_active_ssd': '10',
+          'osd_recovery_sleep': '0.000000', 'osd_recovery_sleep_hdd': '0.100000', 'osd_recovery_sleep_ssd': '0.000000',
+          'osd_recovery_sleep_hybrid': '0.025000'}
 FAST = {'osd_max_backfills': '8', 'osd_recovery_max_active': '0', 'osd_recovery_max_active_hdd': '8', 'osd_recovery_max_active_ssd': '16',
         'osd_recovery_sleep': '0.000000', 'osd_recovery_sleep_hdd': '0.000000', 'osd_recovery_sleep_ssd': '0.000000',
         'osd_recovery_sleep_hybrid': '0.000000'}
@@ -18,6 +21,7 @@ QUICKLY = {'osd_max_backfills': '16', 'osd_recovery_max_active': '16', 'osd_reco
 
 
 class Speed:
+    KEY = 'client.cephnode'
     DATA = {'rep': (60, 65536), 'ec': (20, 65536)}
 
     @classmethod
@@ -123,8 +127,9 @@ class Classic(Speed, ClusterCase):
         self.assert_same(self.before, OURS)
 
     def test_interrupted(self):
-        run = self.drain('node2', 'gentle')
-        self.assert_config(self.as_set(GENTLE))
+        run = self.drain('node2', 'normal')
+        self.assert_config(self.as_set(NORMAL))
+        wait_for('the OSDs heed it', lambda: [self.runs_with(3, 'osd_max_backfills'), float(self.runs_with(4, 'osd_recovery_sleep_hdd'))] == [1, 0.1], 20)
         run.send(signal.SIGTERM)
         self.assert_code(run.wait(), 130)
         self.assert_put_back()
@@ -185,6 +190,8 @@ class Mclock(Speed, ClusterCase):
         self.assert_config(self.as_set({'osd_mclock_profile': 'high_recovery_ops'}))
         wait_for('the OSDs heed it', lambda: self.runs_with(3, 'osd_mclock_profile') == 'high_recovery_ops')
         self.assertEqual(run.events('plan')[0]['settings'], {'osd_mclock_profile': 'high_recovery_ops'})
+        normal = self.assert_code(self.tool.run('plan', 'node3', '--speed', 'normal', '--accept', 'existing', '-f', 'json'), 0).json
+        self.assertEqual((normal['speed'], normal['settings']), ('normal', {'osd_mclock_profile': 'balanced'}))
         self.cancel('node2')
         run.wait(60)
         self.hold_the_move(False)

@@ -88,12 +88,13 @@ class Stall(ClusterCase):
         self.assertIn('osd.9 is down', reason)
         self.assertIn('start it on node5', hint)
         self.type(hint, 'ceph osd out 9')
-        self.cancel()
+        self.ends_well()
+        self.assert_data()
         c.start_osd(9)
 
     def test_a_sleep_and_a_limit(self):
-        for name, value, usual, words in (('osd_max_backfills', 0, 16, 'has osd_max_backfills = 0'),
-                                          ('osd_recovery_sleep', 12, 0, 'sleeps 12 s between')):
+        for name, value, usual, words, end in (('osd_recovery_sleep', 12, 0, 'sleeps 12 s between', self.cancel),
+                                               ('osd_max_backfills', 0, 16, 'has osd_max_backfills = 0', self.ends_well)):
             with self.subTest(name):
                 run = self.start('--stall-timeout', '4')
                 self.addCleanup(self.every_osd, name, usual)
@@ -101,7 +102,7 @@ class Stall(ClusterCase):
                 reason, hint = self.go_on(run)
                 self.assertIn(words, reason)
                 self.type(hint, 'ceph tell')
-                self.cancel()
+                end()
                 self.cluster.wait_clean()
 
     def test_no_manager(self):
@@ -112,6 +113,9 @@ class Stall(ClusterCase):
         reason, hint = self.go_on(run)
         self.assertRegex(reason, 'no manager is active|the manager [xy] does not answer')
         self.assertRegex(hint, 'ceph-mgr|ceph mgr fail [xy]')
+        c.rig('cn_mgr_start', 'x')
+        wait_for('it is active', lambda: c.mon('mgr stat')['available'])
+        self.ends_well()
 
     def test_statistics_that_stand_still(self):
         c = self.cluster

@@ -46,12 +46,14 @@ def forced(point):
 class ClusterCase(unittest.TestCase):
     SHAPE = {}                      # see tests/rig/ceph/up.sh
     DATA = {'rep': (120, 65536), 'ec': (40, 65536)}   # pool: objects, bytes each
+    KEY = None                      # who the tool is, with the caps of the man page; None: client.admin
     maxDiff = None
 
     @classmethod
     def setUpClass(cls):
         cls.cluster = Cluster.start(**cls.SHAPE)
         cls.addClassCleanup(cls.cluster.down)
+        cls.who = cls.cluster.documented_key(cls.KEY) if cls.KEY else ()
         cls.prepare()
         for pool, (n, size) in cls.DATA.items():
             load.write_data(cls.cluster, pool, n, size)
@@ -73,7 +75,7 @@ class ClusterCase(unittest.TestCase):
 
     def setUp(self):
         self.cluster.make_whole()
-        self.tool = Tool(self.cluster, self.dir)
+        self.tool = Tool(self.cluster, self.dir, who=self.who)
         self.addCleanup(self.tool.cleanup)
 
     # --- what is asked again and again ---

@@ -146,6 +146,17 @@ class Cluster:
                     return i['weight']
         return None
 
+    def crush_weights(self, epoch):
+        """{id: weight} of the OSDs in the map of that epoch."""
+        code, data, text = self.rados.mon_command(as_command('osd getcrushmap', {'epoch': epoch}), b'', 60)
+        if code:
+            raise CommandError('osd getcrushmap %d' % epoch, code, text)
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(data)
+            f.flush()
+            crush = json.loads(subprocess.run(['crushtool', '-i', f.name, '--dump'], capture_output=True, text=True, check=True).stdout)
+        return {i['id']: i['weight'] for b in crush['buckets'] for i in b['items'] if i['id'] >= 0 and '~' not in b['name']}
+
     def has_bucket(self, name):
         return any(b['name'] == name for b in self.mon('osd crush dump')['buckets'])
 
@@ -370,6 +381,16 @@ class Cluster:
 
     def daemons(self):
         return [line.split()[0] for line in (self.dir / 'pids').read_text().splitlines()]
+
+    def documented_key(self, entity):
+        """Makes the key by the very command that cephnode(1) has under CAPS. Returns the options to use it."""
+        page, keyring = (ROOT / 'docs' / 'cephnode.1.rst').read_text(), self.dir / (entity + '.keyring')
+        command = re.search(r'^    (ceph auth get-or-create %s\s(?:.*\n)+?)\n' % re.escape(entity), page, re.M).group(1)
+        done = subprocess.run(['bash', '-c', command], env=clean_env(CEPH_CONF=self.conf), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError('%s: %s' % (command, done.stderr))
+        keyring.write_text(done.stdout)
+        return ['-n', entity, '-k', str(keyring)]
 
     # --- data ---
     def break_object(self, pool, name, osd_id):

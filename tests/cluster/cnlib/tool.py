@@ -5,12 +5,13 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import threading
 import time
 
-from .util import CEPHNODE, STEPTRAP, Timeout, clean_env, die_with_parent
+from .util import CEPHNODE, STEPTRAP, Timeout, clean_env, die_with_parent, own_terminal, wait_for
 
 
 class Run:
@@ -32,7 +33,7 @@ class Run:
             env.update(LD_PRELOAD=str(STEPTRAP), STEPTRAP=trap)
         self.err_file = open(self.base + '.stderr', 'w+')
         self.process = subprocess.Popen(self.args, env=env, stdin=stdin, stdout=stdout or subprocess.PIPE, stderr=self.err_file,
-                                        preexec_fn=die_with_parent, pass_fds=pass_fds)
+                                        preexec_fn=own_terminal if stdin >= 0 and os.isatty(stdin) else die_with_parent, pass_fds=pass_fds)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -144,14 +145,14 @@ class Run:
 
 
 class Tool:
-    def __init__(self, cluster, folder, binary=CEPHNODE):
-        self.cluster, self.dir, self.binary, self.count, self.runs = cluster, pathlib.Path(folder), binary, 0, []
+    def __init__(self, cluster, folder, binary=CEPHNODE, who=()):
+        self.cluster, self.dir, self.binary, self.count, self.runs, self.who = cluster, pathlib.Path(folder), binary, 0, [], list(who)
         if not self.binary.exists():
             raise RuntimeError('%s is not built' % self.binary)
 
     def start(self, *args, conf=True, trap=None, env=None, stdin=subprocess.DEVNULL, stdout=None):
         """Starts it in the background: start('drain', 'node2', '-y', '-f', 'json', trap='wait:begin:STOP')"""
-        args = (['-c', self.cluster.conf] if conf else []) + [str(a) for a in args]
+        args = (['-c', self.cluster.conf] + self.who if conf else []) + [str(a) for a in args]
         run = Run(self, args, env or {}, stdin, stdout, trap)
         self.runs.append(run)
         return run
@@ -164,6 +165,28 @@ class Tool:
 
     def start_drain(self, node, *args, **more):
         return self.start('drain', node, '-y', '-f', 'json', *args, **more)
+
+    def answer(self, typed, *args, asked=None):
+        """Runs it on a terminal, and types this when it asks; asked(): to be done before."""
+        master, slave = os.openpty()
+        try:
+            run = self.start(*args, stdin=slave)
+            wait_for('it asks', lambda: 'Type ' in run.stderr or run.ended, 30)
+            if asked:
+                asked()
+            os.write(master, typed.encode())
+            return run.wait()
+        finally:
+            os.close(master)
+            os.close(slave)
+
+    def other_maptool(self, script):
+        """An environment where osdmaptool is this shell script; in it, TOOL is the real one with its arguments."""
+        folder = self.dir / ('bin%d' % self.count)
+        folder.mkdir()
+        (folder / 'osdmaptool').write_text('#!/bin/sh\n%s\n' % script.replace('TOOL', shutil.which('osdmaptool') + ' "$@"'))
+        (folder / 'osdmaptool').chmod(0o755)
+        return dict(PATH='%s:%s' % (folder, os.environ['PATH']))
 
     def cleanup(self):
         """Ends what a failed test left behind (also what is stopped), by its own pid."""

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 import ctypes
+import fcntl
 import os
 import pathlib
 import signal
 import subprocess
+import termios
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -47,6 +49,13 @@ def own_network(case, addresses, dev='lo'):
 def die_with_parent():
     """For preexec_fn: whatever ends the test, its helpers end too."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def own_terminal():
+    """The same, for a process whose stdin is a terminal: what is typed there signals it, as Ctrl-C does."""
+    die_with_parent()
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def clean_env(**more):
