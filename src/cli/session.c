@@ -64,6 +64,8 @@ static const char *outcome(enum cn_code code)
 {
 	if (code == CN_INTERRUPTED)
 		return "interrupted";
+	if (code == CN_TIMEOUT)
+		return "stalled";
 	return code == CN_REFUSED ? "refused" : "failed";
 }
 

@@ -290,7 +290,7 @@ class Connect(Base):
         for args in (["drain", "-y", "n"], ["cancel", "n"], ["remove", "-y", "n"]):
             r = self.fails(5, *args, "-f", "json", *self.to_mute_mon())
             event = json.loads(r.stdout.splitlines()[-1])
-            self.assertEqual((event["event"], event["outcome"], event["exit"]), ("result", "failed", 5))
+            self.assertEqual((event["event"], event["outcome"], event["exit"]), ("result", "stalled", 5))
             self.assertTrue(event["reason"])
 
     def test_interrupt_while_connecting(self):
