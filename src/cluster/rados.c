@@ -33,7 +33,8 @@ struct rados_cluster {
 	struct cn_cluster base; /* first */
 	rados_t rados;
 	struct map_waiter map;
-	struct cn_cluster_config config; /* its strings are the caller's */
+	struct cn_cluster_config config; /* its strings are the caller's, or the words' */
+	struct cn_strv words;            /* of CEPH_ARGS */
 	struct cn_manager *manager;      /* NULL: the connection above does */
 	pthread_mutex_t contexts_lock;
 	struct rados_context *contexts; /* every pool and namespace used so far */
@@ -316,6 +317,7 @@ static void rados_close(struct cn_cluster *c)
 	pthread_cond_destroy(&rc->map.changed);
 	pthread_mutex_destroy(&rc->map.lock);
 	pthread_mutex_destroy(&rc->contexts_lock);
+	cn_strv_release(&rc->words);
 	free(rc->base.entity);
 	free(rc);
 }
@@ -354,7 +356,7 @@ static int configure(rados_t r, const struct cn_cluster_config *config, struct c
 		cn_error_hint(err, "name it with --conf or CEPH_CONF, or give --mon-host and --keyring");
 		return ret;
 	}
-	ret = rados_conf_parse_env(r, NULL); /* CEPH_ARGS */
+	ret = rados_conf_parse_env(r, NULL); /* the rest of CEPH_ARGS */
 	if (ret < 0)
 		return cn_error_set(err, CN_USAGE, ret, "cannot use CEPH_ARGS: %s", strerror(-ret));
 	if (keyring && rados_conf_set(r, "keyring", keyring) < 0)
@@ -426,21 +428,27 @@ static int connect_for_manager(void *arg, rados_t *ret)
 	return connect_once(&config, ret, NULL);
 }
 
-int cn_cluster_connect(const struct cn_cluster_config *config, struct cn_cluster **ret, struct cn_error *err)
+int cn_cluster_connect(const struct cn_cluster_config *given, struct cn_cluster **ret, struct cn_error *err)
 {
+	_cleanup_(cn_strv_release) struct cn_strv words = {};
+	struct cn_cluster_config config = *given;
 	struct rados_cluster *rc;
 	rados_t rados;
-	int r = connect_once(config, &rados, err);
+	int r = cn_rados_args(&config, &words, err);
 
+	if (r == 0)
+		r = connect_once(&config, &rados, err);
 	if (r < 0)
 		return r;
 	rc = cn_calloc(1, sizeof(*rc));
-	rc->base = (struct cn_cluster){&rados_ops, config->op_timeout_s, cn_strdup(config->name ? config->name : "client.admin")};
+	rc->base = (struct cn_cluster){&rados_ops, config.op_timeout_s, cn_strdup(config.name ? config.name : "client.admin")};
 	rc->rados = rados;
-	rc->config = *config;
-	if (config->lasting)
-		rc->manager = cn_manager_new(connect_for_manager, rc, config->op_timeout_s);
-	map_waiter_init(&rc->map, rados, config->op_timeout_s);
+	rc->config = config;
+	rc->words = words;
+	words = (struct cn_strv){};
+	if (config.lasting)
+		rc->manager = cn_manager_new(connect_for_manager, rc, config.op_timeout_s);
+	map_waiter_init(&rc->map, rados, config.op_timeout_s);
 	pthread_mutex_init(&rc->contexts_lock, NULL);
 	*ret = &rc->base;
 	return 0;

@@ -9,6 +9,10 @@
 /* Borrowed, good until the connection ends. */
 int cn_rados_ioctx(struct cn_cluster *c, const struct cn_object *o, rados_ioctx_t *ret);
 
+/* rados_args.c: takes from CEPH_ARGS what config does not give yet. words: zeroed, owns what config points to then; to be
+ * released. CN_USAGE for an option without a value. */
+int cn_rados_args(struct cn_cluster_config *config, struct cn_strv *words, struct cn_error *err);
+
 int cn_rados_lockers(struct cn_cluster *c, const struct cn_object *o, const char *name, struct cn_lockers *ret);
 int cn_rados_read_many(struct cn_cluster *c, const struct cn_object *o, const struct cn_class_method *m, struct cn_read *v,
 		       size_t n);

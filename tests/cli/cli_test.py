@@ -260,6 +260,41 @@ class Connect(Base):
     def test_conf_from_environment(self):
         self.fails(2, "status", env=environment(CEPH_CONF=str(self.dir / "env.conf")), words=["env.conf"])
 
+    def looks_for(self, *args, mon="[", **env):
+        """Who librados thinks it is: the names of the logs that it writes, and their text."""
+        (self.dir / "wanted.conf").write_text(f"[global]\nlog_file = {self.dir}/log.$cluster.$name\nmon_host = {mon}\n"
+                                              f"keyring = {self.dir}/none\n")
+        r = run("status", "--connect-timeout", "1", *args, env=environment(**env))
+        self.assertIn(r.returncode, (1, 5), r.stderr)
+        logs = {p.name.removeprefix("log."): p.read_text() for p in self.dir.glob("log.*")}
+        for name in logs:
+            (self.dir / f"log.{name}").unlink()
+        return list(logs), "".join(logs.values())
+
+    def test_ceph_args(self):
+        conf = f"-c {self.dir}/wanted.conf"
+        for text, found in (("--id joe", "ceph.client.joe"), ("--user=joe", "ceph.client.joe"), ("-n client.joe", "ceph.client.joe"),
+                            ("--id joe\t--name  client.ann", "ceph.client.ann"), ("--id a --id b", "ceph.client.b"),
+                            ("--cluster other", "other.client.admin"), ("--id 'joe'", "ceph.client.'joe'"),
+                            ("-- --id joe", "ceph.client.admin")):
+            self.assertEqual(self.looks_for(CEPH_ARGS=f"{conf} {text}")[0], [found], text)
+        self.assertEqual(self.looks_for("--id", "ann", CEPH_ARGS=f"{conf} --id joe -n client.joe")[0], ["ceph.client.ann"])
+        self.assertEqual(self.looks_for(CEPH_ARGS=conf, CEPH_CONF="/none")[0], ["ceph.client.admin"])
+        self.assertEqual(self.looks_for("--cluster", "mine", CEPH_CONF=f"{self.dir}/wanted.conf")[0], ["mine.client.admin"])
+        for text in ("--id", "--name=", "--debug-ms 0 -c"):
+            self.fails(2, "status", env=environment(CEPH_ARGS=text), words=["CEPH_ARGS", text.split()[-1]])
+        self.fails(2, "status", env=environment(CEPH_ARGS="-c /none.conf"), words=["/none.conf"])
+
+    def test_key_and_mon_of_environment(self):
+        conf, mon = f"-c {self.dir}/wanted.conf", f"127.0.0.1:{self.mon.getsockname()[1]}"
+        for key, env in (("env", {"CEPH_ARGS": conf}), ("args", {"CEPH_ARGS": f"{conf} -k /args.key"}),
+                         ("args", {"CEPH_ARGS": f"{conf} --keyring=/args.key"})):
+            self.assertIn(f"keyring on /{key}.key", self.looks_for(mon="127.0.0.1:1", CEPH_KEYRING="/env.key", **env)[1])
+        self.assertIn("keyring on /argv.key", self.looks_for("-k", "/argv.key", mon="127.0.0.1:1",
+                                                                      CEPH_ARGS=f"{conf} -k /args.key")[1])
+        self.fails(5, "status", "--connect-timeout", "1", env=environment(CEPH_CONF=f"{self.dir}/ceph.conf", CEPH_ARGS=f"-m {mon}",
+                                                                          CEPH_KEYRING=f"{self.dir}/keyring"))
+
     def test_unreachable_mon(self):
         start = time.monotonic()
         self.fails(5, "status", *self.to_mute_mon())
