@@ -128,7 +128,8 @@ static void config_of(struct cn_session *s, struct cn_cluster_config *ret)
 		.name = s->name ? s->name : o->name,
 		.keyring = o->keyring,
 		.mon_host = o->mon_host,
-		.connect_timeout_s = (unsigned)o->connect_timeout_s,
+		.connect_timeout_s =
+			(unsigned)(o->drain.timeout_s ? MIN(o->drain.timeout_s, o->connect_timeout_s) : o->connect_timeout_s),
 		.op_timeout_s = (unsigned)o->op_timeout_s,
 		.lasting = (s->command->events && !o->dry_run) || s->command->late || (s->command->groups & CN_OPT_WATCH),
 	};
@@ -186,6 +187,7 @@ void cn_session_disconnect(struct cn_session *s)
 
 static int start(struct cn_session *s, struct cn_error *err)
 {
+	int64_t started_ms = cn_clock_boot_ms(cn_clock_system());
 	struct cn_cluster_config config;
 	int r;
 
@@ -208,6 +210,7 @@ static int start(struct cn_session *s, struct cn_error *err)
 		.clock = cn_clock_system(),
 		.sink = &s->sink,
 		.options = &s->settings->drain,
+		.started_ms = s->command->late ? 0 : started_ms,
 		.guard = s->guard,
 	};
 	return s->command->late ? 0 : cn_session_connect(s, err);

@@ -13,7 +13,7 @@ void cn_call_begin(struct cn_run *run, struct cn_drain_context *ctx, const char 
 	run->node = cn_strv_join(&l, ",");
 	cn_strv_release(&l);
 	run->drains = cn_calloc(n, sizeof(*run->drains)); /* never moved: the signal thread may look at any time */
-	run->started_ms = cn_clock_boot_ms(run->clock);
+	run->started_ms = ctx->started_ms ? ctx->started_ms : cn_clock_boot_ms(run->clock);
 	if (ctx->options->timeout_s)
 		run->timeout_at_ms = run->started_ms + ctx->options->timeout_s * 1000;
 	run->method_out = ctx->options->method == CN_METHOD_OUT;

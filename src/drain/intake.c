@@ -250,6 +250,7 @@ static int choose_stop(struct cn_run *run, struct cn_intake *in, struct cn_error
 int cn_intake_plan(struct cn_run *run, struct cn_intake *in, bool tell, struct cn_error *err)
 {
 	int64_t end = cn_clock_boot_ms(run->clock) + PASSING_MS;
+	bool passing;
 	int r;
 
 	if (in->specs.n == 0)
@@ -258,9 +259,13 @@ int cn_intake_plan(struct cn_run *run, struct cn_intake *in, bool tell, struct c
 		r = plan_once(run, in, err);
 		if (r < 0)
 			return r;
-		if (in->plan.refusals.n == 0 || in->plan.n_passing < in->plan.refusals.n || cn_clock_boot_ms(run->clock) >= end)
+		passing = in->plan.refusals.n && in->plan.n_passing == in->plan.refusals.n;
+		if (!passing || cn_clock_boot_ms(run->clock) >= end)
 			break;
-		if (cn_clock_wait_ms(run->clock, 1000) < 0)
+		r = cn_timeout_check(run, in->plan.refusals.v[0], err);
+		if (r < 0)
+			return r;
+		if (cn_pause(run, 1000, 0) < 0)
 			return cn_error_interrupted(err);
 	}
 	if (tell && !run->keep) {
@@ -410,10 +415,15 @@ int cn_intake_own(struct cn_run *run, struct cn_error *err)
 		cn_owner_self(&self);
 		here = j->owner.boot_id && j->owner.pid_ns && strcmp(self.boot_id, j->owner.boot_id) == 0 &&
 		       strcmp(self.pid_ns, j->owner.pid_ns) == 0;
-		r = cn_lease_take(run->c, run->clock, run->pool, name, &j->owner, here ? 0 : wait_ms, NULL, NULL,
+		r = cn_lease_take(run->c, run->clock, run->pool, name, &j->owner, here ? 0 : cn_wait_ms(run, wait_ms), NULL, NULL,
 				  &run->drains[i].own, err);
-		if (r == -EBUSY)
-			return explain_owned(j, err);
+		if (r == -EBUSY) {
+			_cleanup_free_ char *what = NULL;
+
+			explain_owned(j, err);
+			what = cn_strdup(err->message);
+			return !here && cn_timeout_check(run, what, err) < 0 ? -ETIMEDOUT : r;
+		}
 		if (r < 0)
 			return r;
 		cn_owner_release(&j->owner);

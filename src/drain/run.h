@@ -117,6 +117,9 @@ int cn_release_flags(struct cn_run *run, struct cn_error *err);
 int cn_step_wait(struct cn_run *run, struct cn_error *err); /* wait.c */
 /* No command may take longer than what --timeout leaves. For the loops outside of the windows, which have limits of their own. */
 void cn_limit_commands(struct cn_run *run);
+/* The same for a wait: at most limit_ms. And its end: CN_TIMEOUT when --timeout is over, which names what was waited for. */
+int64_t cn_wait_ms(const struct cn_run *run, int64_t limit_ms);
+int cn_timeout_check(const struct cn_run *run, const char *what, struct cn_error *err);
 /* Until the next poll, which costs the cluster at most a quarter of its time; not beyond --timeout. cost_ms: of the last one, 0
  * where it only waited. -EINTR: a signal. */
 int cn_pause(struct cn_run *run, int64_t poll_ms, int64_t cost_ms);

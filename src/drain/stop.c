@@ -71,14 +71,18 @@ static int stop_by_mon(struct cn_run *run, struct cn_error *err)
 
 	for (;;) {
 		int64_t now = cn_clock_boot_ms(run->clock);
-		_cleanup_free_ char *names = NULL;
+		_cleanup_free_ char *names = NULL, *what = NULL;
 		int r = cn_stop_read_up(run, &up, err);
 
 		if (r < 0 || up.n == 0)
 			return r;
+		names = cn_ids_format(&up, "osd.", ", ");
+		what = cn_asprintf("%s did not go down", names);
+		r = cn_timeout_check(run, what, err);
+		if (r < 0)
+			return r;
 		if (now >= end) {
-			names = cn_ids_format(&up, "osd.", ", ");
-			cn_error_set(err, CN_TIMEOUT, ETIMEDOUT, "%s did not go down", names);
+			cn_error_set(err, CN_TIMEOUT, ETIMEDOUT, "%s", what);
 			cn_error_hint(err, "stop the daemons on the node, then run the same command again");
 			return -ETIMEDOUT;
 		}
@@ -90,7 +94,7 @@ static int stop_by_mon(struct cn_run *run, struct cn_error *err)
 				return r;
 			again = now + 10000;
 		}
-		if (cn_clock_wait_ms(run->clock, DOWN_POLL_MS) < 0)
+		if (cn_pause(run, DOWN_POLL_MS, 0) < 0)
 			return cn_error_interrupted(err);
 	}
 }

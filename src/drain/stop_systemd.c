@@ -260,10 +260,13 @@ static int await_job(struct cn_run *run, sd_bus *bus, const char *what, const ch
 	const char *result;
 
 	while (!(result = job_result(over, path))) {
+		_cleanup_free_ char *doing = cn_asprintf("systemd has not yet done: %s %s", what, unit);
 		int r;
 
 		if (cn_interrupted())
 			return cn_error_interrupted(err);
+		if (cn_timeout_check(run, doing, err) < 0)
+			return -ETIMEDOUT;
 		if (cn_clock_boot_ms(run->clock) >= end_ms)
 			return cn_error_set(err, CN_TIMEOUT, ETIMEDOUT, "systemd did not %s %s within %d s", what, unit,
 					    JOB_LIMIT_MS / 1000);

@@ -36,13 +36,26 @@ void cn_limit_commands(struct cn_run *run)
 							       : (unsigned)MAX(left_s, 1));
 }
 
+int64_t cn_wait_ms(const struct cn_run *run, int64_t limit_ms)
+{
+	if (!run->timeout_at_ms)
+		return limit_ms;
+	return MIN(limit_ms, MAX(run->timeout_at_ms - cn_clock_boot_ms(run->clock), 0));
+}
+
+int cn_timeout_check(const struct cn_run *run, const char *what, struct cn_error *err)
+{
+	if (!run->timeout_at_ms || cn_clock_boot_ms(run->clock) < run->timeout_at_ms)
+		return 0;
+	cn_error_release(err);
+	cn_error_set(err, CN_TIMEOUT, ETIMEDOUT, "the time given with --timeout is over: %s", what);
+	cn_error_hint(err, "the same command goes on from here");
+	return -ETIMEDOUT;
+}
+
 int cn_pause(struct cn_run *run, int64_t poll_ms, int64_t cost_ms)
 {
-	int64_t pause = MAX(poll_ms - cost_ms, cost_ms * 3), now = cn_clock_boot_ms(run->clock);
-
-	if (run->timeout_at_ms)
-		pause = MIN(pause, MAX(run->timeout_at_ms - now, 0));
-	return cn_clock_wait_ms(run->clock, pause);
+	return cn_clock_wait_ms(run->clock, cn_wait_ms(run, MAX(poll_ms - cost_ms, cost_ms * 3)));
 }
 
 int cn_patience_check(struct cn_run *run, struct cn_patience *p, int64_t bytes, int64_t count, const char *what,
@@ -52,11 +65,8 @@ int cn_patience_check(struct cn_run *run, struct cn_patience *p, int64_t bytes, 
 
 	if (cn_interrupted())
 		return cn_error_interrupted(err);
-	if (run->timeout_at_ms && now >= run->timeout_at_ms) {
-		cn_error_set(err, CN_TIMEOUT, ETIMEDOUT, "the time given with --timeout is over: %s", what);
-		cn_error_hint(err, "the same command goes on from here");
+	if (cn_timeout_check(run, what, err) < 0)
 		return -ETIMEDOUT;
-	}
 	if (p->since_ms == 0 || bytes < p->bytes || count < p->count) {
 		*p = (struct cn_patience){p->since_ms ? MIN(bytes, p->bytes) : bytes, p->since_ms ? MIN(count, p->count) : count,
 					  now};

@@ -76,6 +76,15 @@ static int finish_releases(struct cn_run *run, struct cn_error *err)
 	return r;
 }
 
+/* Over --lock-wait, or over --timeout? */
+static int lock_is_held(struct cn_run *run, int r, struct cn_error *err)
+{
+	_cleanup_free_ char *what = cn_strdup(err->message);
+	int over = cn_timeout_check(run, what, err);
+
+	return over ? over : r;
+}
+
 int cn_window_open(struct cn_run *run, struct cn_error *err)
 {
 	int r;
@@ -86,10 +95,12 @@ int cn_window_open(struct cn_run *run, struct cn_error *err)
 			if (r < 0)
 				return r;
 		}
-		r = cn_lease_take(run->c, run->clock, run->pool, "decision", NULL, run->ctx->options->lock_wait_s * 1000,
-				  tell_waiting, run, &run->decision, err);
-		if (r < 0)
-			return cn_error_wrap(err, "cannot take the decision lock");
+		r = cn_lease_take(run->c, run->clock, run->pool, "decision", NULL,
+				  cn_wait_ms(run, run->ctx->options->lock_wait_s * 1000), tell_waiting, run, &run->decision, err);
+		if (r < 0) {
+			cn_error_wrap(err, "cannot take the decision lock");
+			return r == -EBUSY ? lock_is_held(run, r, err) : r;
+		}
 		r = settle_pool(run, err);
 		if (r != -EAGAIN)
 			break;

@@ -453,6 +453,25 @@ static void test_confirmed_is_what_was_shown(void **state)
 	assert_false(sim_has_osd(s, 20));
 }
 
+/* --timeout bounds the wait for the decision lock, and says that it was that. */
+static void test_timeout_ends_the_wait_for_the_lock(void **state)
+{
+	const struct cn_object object = {.pool = "rbd", .ns = "cephnode", .oid = "cephnode.lock"};
+	struct sim *s = *state;
+	int64_t begin = s->clock.boot_ms;
+
+	fake_lock_by(s->f, &object, "decision", "client.99", "c", 0);
+	s->options.timeout_s = 3;
+	sim_ends(s, sim_drain(s, "node1"), CN_TIMEOUT, "--timeout is over: cannot take the decision lock: the lock is held by");
+	assert_string_equal(s->outcome, "stalled");
+	assert_int_equal(s->clock.boot_ms - begin, 3000);
+	assert_int_equal(sim_live(s), 0);
+	s->options.timeout_s = 0;
+	s->options.lock_wait_s = 5;
+	sim_ends(s, sim_drain(s, "node1"), CN_TIMEOUT, "cannot take the decision lock");
+	assert_int_equal(s->clock.boot_ms - begin, 8000);
+}
+
 #define with_sim(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int main(void)
@@ -478,6 +497,7 @@ int main(void)
 		with_sim(test_cancelled_behind_our_back),
 		with_sim(test_begun_by_another_meanwhile),
 		with_sim(test_confirmed_is_what_was_shown),
+		with_sim(test_timeout_ends_the_wait_for_the_lock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,6 +36,7 @@ struct cn_drain_context {
 	struct cn_clock *clock;
 	struct cn_sink *sink;
 	const struct cn_drain_options *options;
+	int64_t started_ms;     /* CLOCK_BOOTTIME, from when --timeout counts; 0: from the call */
 	struct cn_guard *guard; /* NULL: no hold can be made (plan, status, cancel) */
 	/* Asked once, after the plan event and before the first change. Returns 0 to go on, -ECANCELED to leave everything as it
 	 * is. NULL: go on. */
