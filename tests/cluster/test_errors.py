@@ -162,6 +162,13 @@ class Errors(ClusterCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn('osd.2', done.stdout)
 
+    def test_ceph_args(self):
+        for name, code in (('client.admin', 0), ('client.nobody', 1)):
+            done = subprocess.run([str(self.tool.binary), 'discover', 'node2'], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                  env={'CEPH_ARGS': f'-c {self.cluster.conf} -n {name}'}, timeout=60)
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertIn(name if code else 'osd.2', done.stderr + done.stdout)
+
     def test_the_lock_cannot_be_had(self):
         """Another cephnode holds the decision lock for long."""
         other = self.tool.start_drain('node4', trap='reweight:end:STOP')
