@@ -91,6 +91,7 @@ class Drain(ClusterCase):
         api.kubectl('apply', '-f', '-', text=(ROOT / 'docs/kubernetes/role.yaml').read_text().replace('rook-ceph', NS))
         job = (ROOT / 'docs/kubernetes/job-drain.yaml').read_text().replace('rook-ceph', NS).replace('NODE', 'worker-1')
         cron = (ROOT / 'docs/kubernetes/cronjob-metrics.yaml').read_text().replace('rook-ceph', NS)
+        cron = cron.replace('batch/v1', 'batch/v1beta1')    # as it was called in this server's 1.20; the fields are the same
         for text in (job, cron):
             api.kubectl('apply', '--dry-run=server', '-f', '-', text=text)
         token = api.call('POST', '/api/v1/namespaces/%s/serviceaccounts/cephnode/token' % NS, {'spec': {}})['status']['token']
