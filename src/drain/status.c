@@ -78,16 +78,19 @@ static json_t *drain_json(const struct cn_journal *j, const struct cn_measure *m
 {
 	_cleanup_free_ char *started = cn_time_format(j->started_ms), *updated = cn_time_format(j->updated_ms);
 	json_t *osds = json_array(), *o;
-	int64_t left = MIN(m->bytes_left, j->bytes_left);
+	int64_t total = j->bytes_total, left = MIN(m->bytes_left, j->bytes_left);
 	double rate;
 
+	/* the plan's statistics were older than the last writes: see wait.c */
+	if (j->bytes_left == total && m->bytes_left > total)
+		total = left = m->bytes_left;
 	for (size_t i = 0; i < j->n_osds; i++)
 		json_array_append_new(osds, json_integer(j->osds[i].id));
 	o = json_pack("{ss,so,ss,so,ss,ss,s{so,sI},so}", "id", j->id, "node", cn_json_string(j->node), "phase",
 		      cn_phase_name(j->phase), "osds", osds, "started", started, "updated", updated, "owner", "host",
 		      cn_json_string(j->owner.host), "pid", (json_int_t)j->owner.pid, "last_error",
 		      cn_json_string(j->last_error));
-	json_object_set_new(o, "bytes_total", json_integer(j->bytes_total));
+	json_object_set_new(o, "bytes_total", json_integer(total));
 	if (!measured) {
 		json_object_set_new(o, "pgs_left", json_null());
 		json_object_set_new(o, "bytes_left", json_null());
