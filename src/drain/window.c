@@ -82,6 +82,8 @@ static int lock_is_held(struct cn_run *run, int r, struct cn_error *err)
 	_cleanup_free_ char *what = cn_strdup(err->message);
 	int over = cn_timeout_check(run, what, err);
 
+	if (!over)
+		cn_error_hint(err, "'cephnode status' shows what it does; wait until it is done, or raise --lock-wait");
 	return over ? over : r;
 }
 
