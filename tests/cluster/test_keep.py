@@ -195,6 +195,7 @@ class Keep(ClusterCase):
         c = self.cluster
         c.flush_stats()         # the drain's total is what the plan knew
         self.assertEqual(self.drains(), [])
+        wait_for('the statistics know the data', lambda: sum(p['stat_sum']['num_objects'] for p in c.pgs()) >= sum(n for n, _ in self.DATA.values()))
         self.hold_the_move()
         run = self.tool.start_drain('127.0.1.2', '--accept', 'existing')
         run.wait_event(step='wait', state='begin')
