@@ -186,12 +186,12 @@ class Mclock(Speed, ClusterCase):
     DATA = {'rep': (20, 65536)}
 
     def test_only_the_profile(self):
+        normal = self.assert_code(self.tool.run('plan', 'node3', '--speed', 'normal', '--accept', 'existing', '-f', 'json'), 0).json
+        self.assertEqual((normal['speed'], normal['settings']), ('normal', {'osd_mclock_profile': 'balanced'}))
         run = self.drain('node2', 'fast')
         self.assert_config(self.as_set({'osd_mclock_profile': 'high_recovery_ops'}))
         wait_for('the OSDs heed it', lambda: self.runs_with(3, 'osd_mclock_profile') == 'high_recovery_ops')
         self.assertEqual(run.events('plan')[0]['settings'], {'osd_mclock_profile': 'high_recovery_ops'})
-        normal = self.assert_code(self.tool.run('plan', 'node3', '--speed', 'normal', '--accept', 'existing', '-f', 'json'), 0).json
-        self.assertEqual((normal['speed'], normal['settings']), ('normal', {'osd_mclock_profile': 'balanced'}))
         self.cancel('node2')
         run.wait(60)
         self.hold_the_move(False)
