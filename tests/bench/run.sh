@@ -5,6 +5,7 @@
 #   moved     how much a drain moves, and how long it takes, against the same by hand (12 OSDs on 6 hosts)
 #   locks     how fast and how small 'locks list' is (3 OSDs; the part with a delay needs root)
 #   kube      discover among 1,200 pods, against kubectl and jq (3 OSDs; package kubernetes-client)
+#   heat      the agent beside a real Keystone and Heat, which it installs (root); only when named
 #   simulate  how much it moves in clusters of up to 12,000 OSDs; no cluster, map files; writes its table and plot into docs/ (not with --quick)
 # Markdown tables on stdout, all figures in build/release/bench/*.json. $CN_BUILD: where it is built.
 set -eu
@@ -14,8 +15,8 @@ quick=() parts=()
 for word; do
   case $word in
     --quick) quick=(--quick) ;;
-    speed | moved | locks | kube | simulate) parts+=("$word") ;;
-    *) sed -n '3,9s/^# //p' "$0" >&2; exit 2 ;;
+    speed | moved | locks | kube | heat | simulate) parts+=("$word") ;;
+    *) sed -n '3,10s/^# //p' "$0" >&2; exit 2 ;;
   esac
 done
 if [ ${#parts[@]} = 0 ]; then
@@ -28,7 +29,7 @@ mkdir -p "$CN_BUILD"
   cmake --preset release -B "$CN_BUILD/release"
   cmake --build "$CN_BUILD/release" --target cephnode bench-bare bench-images bench-delay bench-simulate ) 9>"$CN_BUILD/.lock" >&2
 export CEPHNODE=$CN_BUILD/release/cephnode
-declare -A script=([speed]=bench.py [moved]=moved.py [locks]=locks.py [kube]=kube.py [simulate]=simulate.py)
+declare -A script=([speed]=bench.py [moved]=moved.py [locks]=locks.py [kube]=kube.py [heat]=heat.py [simulate]=simulate.py)
 for part in "${parts[@]}"; do
   /usr/bin/python3 "$root/tests/bench/${script[$part]}" "${quick[@]}"
   echo

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 RIG = HERE / 'rig'
@@ -15,7 +16,13 @@ sys.path[:0] = [str(HERE.parent / 'cluster'), str(RIG)]
 import hc  # noqa: E402
 from cnlib.util import wait_for  # noqa: E402, F401
 
+ADMIN_PW = 'admin-pw-of-the-test-rig'
 PROPERTIES = dict(image='node-image', flavor='node', network='storage', min=1)
+
+
+def nested(resource):
+    """Where its own stack is."""
+    return next(link['href'] for link in resource['links'] if link['rel'] == 'nested')
 
 
 class Heat:
@@ -44,17 +51,44 @@ class Heat:
         if not self.kept:
             shutil.rmtree(self.dir, ignore_errors=True)
 
-    def restart_engine(self):
-        """As after a crash of heat-engine: what was under way is not taken up again."""
-        self.script('lib.sh', 'restart_heat')
+    def restart_engine(self, signal='KILL'):
+        """As after a crash of heat-engine (KILL), or by its service (TERM)."""
+        self.script('lib.sh', 'restart_heat', signal)
+
+    def stop_keystone(self):
+        self.script('lib.sh', 'stop', 'keystone')
+
+    def start_keystone(self):
+        self.script('lib.sh', 'start_keystone')
+
+    def revoke_tokens(self):
+        """All tokens of the operator, as when the password is set: to the same one."""
+        admin = hc.Session('admin', ADMIN_PW, 'admin')
+        user = admin('GET', hc.KS + '/users?name=operator').json['users'][0]['id']
+        wait_for('the second is over: what is issued in the same one is not revoked', lambda n=int(time.time()): int(time.time()) > n, 3)
+        r = admin('PATCH', '%s/users/%s' % (hc.KS, user), {'user': {'password': 'operator-pw'}})
+        assert r.status == 200, r.body
+
+    def is_good(self, token):
+        return hc.call('GET', self.client.heat + '/stacks', token=token).status == 200
+
+    def asked(self, what):
+        """How many requests to Heat had this in their path."""
+        with open(self.dir / 'heat.log', errors='replace') as f:
+            return sum('eventlet.wsgi' in line and what in line for line in f)
 
     # --- for cephnode ---
     def os_env(self, **more):
-        return dict(OS_AUTH_URL=hc.KS, OS_USERNAME='operator', OS_PASSWORD='operator-pw', OS_PROJECT_NAME='ops', **more)
+        return dict(dict(OS_AUTH_URL=hc.KS, OS_USERNAME='operator', OS_PASSWORD='operator-pw', OS_PROJECT_NAME='ops'), **more)
 
     # --- the stack ---
-    def create(self, name, count, timeout_mins=10080, **params):
-        stack = self.client.create(name, 'gate.yaml', 'gate-env.yaml', timeout_mins=timeout_mins, count=count, **{**PROPERTIES, **params})
+    def create(self, name, count, timeout_mins=10080, way='gate', **params):
+        """way: gate or hook, as the templates in docs/heat are called."""
+        env = 'gate-env.yaml'
+        if way == 'hook':
+            env = self.dir / 'no-cinder.yaml'
+            env.write_text('resource_registry:\n')
+        stack = self.client.create(name, way + '.yaml', str(env), timeout_mins=timeout_mins, count=count, **{**PROPERTIES, **params})
         if stack['stack_status'] != 'CREATE_COMPLETE':
             raise RuntimeError(json.dumps(stack))
 
@@ -63,16 +97,24 @@ class Heat:
         r = self.client.alarm(name, 'dn')
         assert r.status == 200, r.body
 
-    def patch(self, name, **params):
+    def patch(self, name, timeout_mins=None, **params):
         s = self.client.stack(name)
-        r = self.client('PATCH', '/stacks/%s/%s' % (name, s['id']), {'parameters': params})
+        r = self.client('PATCH', '/stacks/%s/%s' % (name, s['id']), dict({'parameters': params}, **{'timeout_mins': timeout_mins} if timeout_mins else {}))
         assert r.status == 202, r.body
+
+    def set_timeout(self, name, minutes, size):
+        """Before anything is deleted: the size is as it was."""
+        self.patch(name, timeout_mins=minutes, count=size)
+        self.wait_updated(name)
+
+    def wait_updated(self, name):
+        wait_for('that is done', lambda: self.client.stack(name)['stack_status'] == 'UPDATE_COMPLETE', 60, 0.5)
 
     def resources(self, name):
         return self.client.resources(name)
 
     def members(self, name):
-        return [r for r in self.resources(name) if r['resource_type'] == 'gate-node.yaml']
+        return [r for r in self.resources(name) if r['resource_type'] in ('gate-node.yaml', 'hook-node.yaml')]
 
     def servers(self, name):
         """{server id: number of its host, by its address}"""
@@ -102,10 +144,9 @@ class Heat:
         for m in self.members(name):
             if m['resource_status'] != 'DELETE_IN_PROGRESS':
                 continue
-            path = next(link['href'] for link in m['links'] if link['rel'] == 'nested')
-            events = self.client('GET', path + '/resources/drain/events?sort_dir=desc').json['events']
-            if 'paused' in events[0]['resource_status_reason']:
-                waiting[m['resource_name']] = events[0]
+            r = self.client('GET', nested(m) + '/resources/drain/events?sort_dir=desc')
+            if r.status == 200 and 'paused' in r.json['events'][0]['resource_status_reason']:     # 404: it has just gone
+                waiting[m['resource_name']] = r.json['events'][0]
         return waiting
 
     def wait_gates(self, name, n):
@@ -123,12 +164,26 @@ class Heat:
     def cancel(self, name):
         """Heat's own cancel: of the group's stack, which is the one that is updated."""
         group = next(r for r in self.resources(name) if r['resource_name'] == 'storage')
-        path = next(link['href'] for link in group['links'] if link['rel'] == 'nested')
-        return self.client('POST', path + '/actions', {'cancel_without_rollback': None})
+        return self.client('POST', nested(group) + '/actions', {'cancel_without_rollback': None})
 
-    def open_gate(self, name, member):
-        path = next(link['href'] for m in self.members(name) if m['resource_name'] == member for link in m['links'] if link['rel'] == 'nested')
-        self.client('POST', path + '/resources/drain/signal', {'unset_hook': 'pre-delete'})
+    def signal(self, name, member, doc):
+        """To the resource `drain` of a member, if it is still there."""
+        for m in self.members(name):
+            if m['resource_name'] == member:
+                self.client('POST', nested(m) + '/resources/drain/signal', doc)
+
+    def deploying(self, name):
+        """Deployments that wait for their node."""
+        return [r for r in self.resources(name) if r['resource_type'] == 'OS::Heat::SoftwareDeployment' and r['resource_status'] == 'DELETE_IN_PROGRESS']
+
+    def deployment(self, name, member):
+        """Its outputs, where an operator finds them."""
+        drain = next(r for r in self.resources(name) if r['resource_name'] == 'drain' and r['parent_resource'] == member)
+        return self.client('GET', '/software_deployments/' + drain['physical_resource_id']).json['software_deployment']
+
+    def answer(self, name, member):
+        """By hand, in the node's place: the server may go."""
+        self.signal(name, member, {'deploy_status_code': 0})
 
     def delete(self, name):
         """All of it, with every gate opened."""
@@ -145,5 +200,7 @@ class Heat:
             if now['stack_status'] == 'DELETE_FAILED':
                 self.client('DELETE', path)
             for m in self.gates(path[8:]):
-                self.open_gate(path[8:], m)
+                self.signal(path[8:], m, {'unset_hook': 'pre-delete'})
+            for m in self.deploying(path[8:]):
+                self.answer(path[8:], m['parent_resource'])
         wait_for('the stack %s is deleted' % name, gone, 90, 0.5)

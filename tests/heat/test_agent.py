@@ -3,78 +3,8 @@
 import datetime
 import time
 
-from heatlib import Heat, wait_for
-from cnlib.case import ClusterCase, QUICK, signal, unittest
-
-
-class AgentCase(ClusterCase):
-    SHAPE = dict(HOSTS=6, OSDS=2, **QUICK)
-    SERVERS = 5
-    HEAT = {}
-    TIMEOUT_MINS = 10080
-    stacks = 0
-
-    @classmethod
-    def setUpClass(cls):
-        cls.heat = Heat(**cls.HEAT)
-        cls.heat.start()
-        cls.addClassCleanup(cls.heat.stop)
-        super().setUpClass()
-
-    def setUp(self):
-        super().setUp()
-        AgentCase.stacks += 1
-        self.stack = 'storage%d' % AgentCase.stacks
-        self.addCleanup(self.heat.delete, self.stack)
-        self.heat.create(self.stack, self.SERVERS, timeout_mins=self.TIMEOUT_MINS)
-        self.addCleanup(self.tool.cleanup)      # the agent ends before its stack does
-        self.all = self.heat.servers(self.stack)
-        self.seen, self.empty = set(), set()       # hosts whose server was deleted; those that may go with their OSDs alive
-
-    def agent(self, *args, env=None, **more):
-        return self.tool.start('heat', 'agent', '--stack', self.stack, '--interval', '1', '-f', 'json', *args,
-                               env=self.heat.os_env(**(env or {})), **more)
-
-    def once(self, *args, **more):
-        return self.agent('--once', *args, **more).wait(180)
-
-    def end(self, run, *codes):
-        """Ends an agent as systemd does."""
-        run.send(signal.SIGTERM)
-        run.wait(20)
-        self.assert_code(run, *(codes or (0,)))
-
-    def down(self, n=1):
-        """Scales down and waits for the gates: {host: server}"""
-        self.heat.down(self.stack) if n == 1 else self.heat.patch(self.stack, count=self.SERVERS - n)
-        self.heat.wait_gates(self.stack, n)
-        return self.heat.waiting(self.stack)
-
-    def gone(self):
-        """Hosts whose server's DELETE has reached Nova, of this stack. At the first sight of it their OSDs must be gone."""
-        hosts = sorted(self.all[s] for s in self.heat.deleted() if s in self.all)
-        new = [h for h in hosts if h not in self.seen]
-        left = set(self.cluster.osds()) if new else set()
-        for host in new:
-            self.seen.add(host)
-            if host not in self.empty:
-                self.assertEqual(left & set(self.cluster.ids(host)), set(), 'server of host %d deleted' % host)
-        return hosts
-
-    def wait_gone(self, hosts):
-        wait_for('the servers of %s are deleted' % sorted(hosts), lambda: self.gone() == sorted(hosts), 60, 0.1)
-
-    def assert_gone(self, host, deleted=True):
-        if deleted:
-            self.assertIn(host, self.seen)
-        super().assert_gone(host)
-
-    def kept(self):
-        self.assertEqual(self.gone(), [])
-
-    def says(self, run, text, timeout=60):
-        wait_for('it says: %s' % text, lambda: text in run.stderr or run.ended, timeout)
-        self.assertIn(text, run.stderr, str(run))
+from heatcase import AgentCase, wait_for
+from cnlib.case import unittest
 
 
 class Agent(AgentCase):
@@ -237,8 +167,9 @@ class Agent(AgentCase):
         self.assertNotIn('problem', run.stdout)
 
     def test_signal_while_idle(self):
+        asked = self.heat.asked('nested_depth=2')
         run = self.agent('--no-kube')
-        time.sleep(2)
+        wait_for('it has looked three times', lambda: self.heat.asked('nested_depth=2') >= asked + 3 or run.ended, 30)
         self.assertFalse(run.ended, str(run))
         self.end(run, 0)
         self.assertEqual(run.stderr, '')
@@ -247,96 +178,6 @@ class Agent(AgentCase):
         run = self.assert_code(self.once(env=dict(OS_PASSWORD='another-pw-4711')), 1)
         self.assertIn('Keystone refuses the credential', run.stderr)
         self.assertNotIn('4711', run.stderr + run.stdout)
-
-
-class Slow(AgentCase):
-    """A move that takes long enough for things to happen in its middle."""
-    SHAPE = dict(HOSTS=6, OSDS=2, SPEED='slow', SLEEP='0.4', OLD=1, **QUICK)
-    DATA = {'rep': (400, 16384)}
-    SERVERS = 4
-
-    def in_the_middle(self, run):
-        run.wait_event(120, step='wait', state='begin')
-        run.wait_event(60, event='progress')
-
-    def weights(self, host):
-        return [self.cluster.crush_weight(i) for i in self.cluster.ids(host)]
-
-    def test_cancelled_by_heat(self):
-        """The weights stay at 0, the OSDs stay; a PATCH goes on with the same node."""
-        run = self.agent()
-        (host, server), = self.down().items()
-        self.in_the_middle(run)
-        self.heat.cancel(self.stack)
-        wait_for('Heat has given up', lambda: self.heat.failed(self.stack), 60, 0.3)
-        self.says(run, 'waits no more', 60)
-        self.says(run, 'Heat has given up', 60)
-        self.assertEqual(self.weights(host), [0, 0])
-        self.kept()
-        self.heat.patch(self.stack, count=self.SERVERS - 1)
-        wait_for('gone', lambda: self.gone() == [host], 240, 0.5)
-        self.assert_gone(host)
-        self.end(run)
-
-    def test_time_is_over(self):
-        run = self.agent()
-        s = self.heat.client.stack(self.stack)
-        self.heat.client('PATCH', '/stacks/%s/%s' % (self.stack, s['id']), {'timeout_mins': 1, 'parameters': {'count': self.SERVERS}})
-        wait_for('that is done', lambda: self.heat.client.stack(self.stack)['stack_status'] == 'UPDATE_COMPLETE', 60, 0.5)
-        for i in range(12):
-            self.cluster.tell(i, 'config set', key='osd_recovery_sleep', value=['4'])
-        (host, server), = self.down().items()
-        self.says(run, 'gives up on this deletion', 30)
-        wait_for('Heat has given up', lambda: self.heat.failed(self.stack), 120, 0.5)
-        self.says(run, 'waits no more', 60)
-        self.assertEqual(self.weights(host), [0, 0])
-        self.kept()
-        for i in range(12):
-            self.cluster.tell(i, 'config set', key='osd_recovery_sleep', value=['0'])
-        s = self.heat.client.stack(self.stack)
-        self.heat.client('PATCH', '/stacks/%s/%s' % (self.stack, s['id']), {'timeout_mins': 1000, 'parameters': {'count': self.SERVERS - 1}})
-        wait_for('gone', lambda: self.gone() == [host], 240, 0.5)
-        self.end(run)
-
-    def test_engine_restarted(self):
-        """Heat forgets what it was doing: the drain goes on, the operator is told, a PATCH ends it."""
-        run = self.agent()
-        (host, server), = self.down().items()
-        self.in_the_middle(run)
-        self.heat.restart_engine()
-        self.says(run, 'engine was restarted', 240)
-        self.assert_gone(host, deleted=False)
-        self.kept()
-        self.heat.patch(self.stack, count=self.SERVERS - 1)
-        wait_for('gone', lambda: self.gone() == [host], 120, 0.5)
-        self.end(run)
-
-    def test_mon_away(self):
-        run = self.agent('--op-timeout', '5')
-        (host, server), = self.down().items()
-        self.in_the_middle(run)
-        self.cluster.stop('mon.a')
-        time.sleep(30)
-        self.assertFalse(run.ended)
-        self.cluster.cont('mon.a')
-        wait_for('gone', lambda: self.gone() == [host], 240, 0.5)
-        self.assert_gone(host)
-        self.end(run)
-
-    def test_keystone_away(self):
-        """The drain goes on without it. Heat may know the token still, and then fails by itself: it is asked again."""
-        run = self.agent()
-        (host, server), = self.down().items()
-        self.in_the_middle(run)
-        self.heat.script('lib.sh', 'stop', 'keystone')
-        run.wait_event(240, event='result', outcome='removed')
-        self.heat.script('lib.sh', 'start_keystone')
-        wait_for('Heat goes on or has given up', lambda: self.gone() or self.heat.failed(self.stack), 240, 0.5)
-        if not self.gone():
-            self.heat.patch(self.stack, count=self.SERVERS - 1)
-        wait_for('gone', lambda: self.gone() == [host], 240, 0.5)
-        self.assert_gone(host)
-        self.end(run)
 
 
 if __name__ == '__main__':

@@ -1,107 +1,161 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """`cephnode heat hook` on a real Heat and a real Ceph cluster, with the templates of docs/heat: the server goes after its data."""
-import json
-import shlex
-import subprocess
 import sys
 import time
 
-from heatlib import PROPERTIES, RIG, Heat, wait_for
-from cnlib.case import ClusterCase, QUICK, unittest
-from cnlib.util import CEPHNODE, OTHERMACHINE, clean_env, die_with_parent
-
-STACK = 'storage1'
+from heatcase import HookCase, wait_for
+from cnlib.case import QUICK, unittest
 
 
-class Hook(ClusterCase):
-    SHAPE = dict(HOSTS=4, OSDS=2, **QUICK)
-    DATA = {'rep': (80, 65536), 'ec': (40, 65536)}
-
-    @classmethod
-    def setUpClass(cls):
-        cls.heat = Heat(port=25500)
-        cls.heat.start()
-        cls.addClassCleanup(cls.heat.stop)
-        super().setUpClass()
-        env = cls.heat.dir / 'env.yaml'
-        env.write_text('resource_registry:\n')      # the rig has no Cinder
-        stack = cls.heat.client.create(STACK, 'hook.yaml', str(env), timeout_mins=10080, count=4, **PROPERTIES)
-        if stack['stack_status'] != 'CREATE_COMPLETE':
-            raise RuntimeError(json.dumps(stack))
-
-    def node(self, address, server):
-        """What runs on that server: os-collect-config and heat-config, with cephnode as hook, on a machine that is the CRUSH host."""
-        host = int(address.rsplit('.', 1)[1])
-        machine = self.dir / ('machine%d' % host)
-        (machine / 'var/lib/cloud/data').mkdir(parents=True)
-        (machine / 'var/lib/cloud/data/instance-id').write_text(server + '\n')
-        script = self.dir / ('hook%d' % host)
-        script.write_text('#!/bin/sh\nexec env LD_PRELOAD=%s OTHER_ROOT=%s OTHER_NAME=%s OTHER_ADDRESSES=%s '
-                          'ASAN_OPTIONS=verify_asan_link_order=0 %s -c %s heat hook\n' % tuple(
-                              shlex.quote(str(x)) for x in (OTHERMACHINE, machine, self.cluster.name(host), address, CEPHNODE,
-                                                            self.cluster.conf)))
-        script.chmod(0o755)
-        log = open(self.dir / ('node%d.log' % host), 'w')
-        p = subprocess.Popen([sys.executable, str(RIG / 'node.py'), server, str(script)], stdin=subprocess.DEVNULL, stdout=log,
-                             stderr=log, env=clean_env(CN_HEAT=str(self.heat.dir), KS_URL='http://127.0.0.1:25500/v3'),
-                             preexec_fn=die_with_parent)
-        self.addCleanup(lambda: (p.kill(), p.wait()))
-
-    def answer(self, member):
-        """The outputs of the member's deployment, where an operator finds them."""
-        drain = next(r for r in self.heat.resources(STACK) if r['resource_name'] == 'drain' and r['parent_resource'] == member)
-        return self.heat.client('GET', '/software_deployments/' + drain['physical_resource_id']).json['software_deployment']
-
-    def members(self, status=None):
-        return [m['resource_name'] for m in self.heat.resources(STACK)
-                if m['resource_type'] == 'hook-node.yaml' and status in (None, m['resource_status'])]
-
-    def settled(self):
-        return not self.members('DELETE_IN_PROGRESS')
-
-    def gone(self, before=()):
-        """Waits until one more server is deleted; its OSDs must be gone at the first sight of that. Its host."""
-        def look():
-            return [a for a in self.heat.deleted() if a not in before]
-        addresses = wait_for('a server is deleted', look, 180, 0.1)
-        left, host = self.cluster.osds(), int(addresses[0].rsplit('.', 1)[1])
-        self.assertEqual((len(addresses), set(self.cluster.ids(host)) & set(left)), (1, set()))
-        return host
+class Hook(HookCase):
+    SHAPE = dict(HOSTS=4, OSDS=1, **QUICK)
+    DATA = {'rep': (60, 16384), 'ec': (20, 65536)}
+    SERVERS = 3
+    PARAMS = dict(accept='OSDMAP_FLAGS')     # those of hold()
 
     def test_scale_down(self):
-        """Drained, then deleted. Refused, then kept; with more room the same one goes, and only it."""
+        """Drained, then deleted. Refused, then kept, with the reason; with more room the same one goes, and only it."""
         observer, began = self.observer(), time.monotonic()
-        for address, server in self.heat.servers(STACK).items():
-            self.node(address, server)
-        self.heat.down(STACK)
-        first = self.gone()
-        print('POST to DELETE in %.1f s' % (time.monotonic() - began), file=sys.stderr)
-        self.assert_gone(first)
-        self.assert_clean_report(observer, self.cluster.ids(first))
+        self.heat.down(self.stack)
+        first = wait_for('a server is deleted', self.gone, 180, 0.1)
+        print('measured: POST to DELETE in %.1f s' % (time.monotonic() - began), file=sys.stderr)
+        self.assertEqual(len(first), 1)
+        self.assert_gone(first[0])
+        self.assert_clean_report(observer, self.osds_of(first[0]))
         self.assert_data()
-        wait_for('the group rests', lambda: self.settled() and len(self.members()) == 3, 60, 0.5)
+        wait_for('the group rests', lambda: self.at_rest(2), 90, 0.5)
 
-        left = self.cluster.snapshot()
-        self.heat.down(STACK)
-        failed = wait_for('the second is refused', lambda: self.members('DELETE_FAILED'), 120, 0.5)
-        self.assertEqual(len(failed), 1)
-        told = self.answer(failed[0])
-        self.assertEqual((told['status'], told['output_values']['outcome'], told['output_values']['deploy_status_code']),
-                         ('FAILED', 'refused', 4))
-        self.assertIn('host', told['output_values']['reason'])
-        self.assertEqual(len(self.heat.deleted()), 1)
-        self.assert_same(left)
+        before = self.cluster.snapshot()
+        self.heat.down(self.stack)
+        wait_for('the second is refused', lambda: self.heat.failed(self.stack), 180, 0.5)
+        (failed,) = [m['resource_name'] for m in self.heat.failed(self.stack)]
+        self.assertEqual(self.gone(), first)
+        self.assert_same(before)
+        what, reason = self.told(failed)
+        self.assertEqual(what, ('FAILED', 4, 'refused'))
+        self.assertIn('host', reason)
+        last = next(h for h in (self.all[r['physical_resource_id']] for r in self.heat.resources(self.stack)
+                                if r['resource_type'] == 'OS::Nova::Server' and r['parent_resource'] == failed))
 
-        self.cluster.restore_host(first)
+        self.cluster.restore_host(first[0])
         self.cluster.wait_clean()
-        wait_for('the group rests', self.settled, 60, 0.5)
-        before = self.heat.deleted()
-        self.heat.patch(STACK, count=2)
-        second = self.gone(before)
-        wait_for('the group rests', lambda: self.settled() and len(self.members()) == 2, 60, 0.5)
-        self.assertNotIn(failed[0], self.members())
-        self.assert_gone(second)
-        self.assertEqual(len(self.heat.deleted()), 2)
+        self.shrink(2)
+        wait_for('it goes', lambda: self.gone() == sorted(first + [last]), 180, 0.1)
+        wait_for('the group rests', lambda: self.at_rest(1), 90, 0.5)
+        for i in self.osds_of(last):
+            self.assertNotIn(i, self.cluster.osds())
+        self.assert_data()
+
+    # --- nothing moves in the middle before the test lets it ---
+    def ended_well(self, host, seconds=180):
+        self.wait_gone([host], seconds)
+        self.assert_gone(host)
+        wait_for('the group rests', lambda: self.at_rest(self.SERVERS - 1), 90, 0.5)
+        self.assert_data()
+
+    def moved_off(self, host):
+        """The node was not told that Heat waits no more, and ends its drain: the server is kept, and empty."""
+        self.let_go()
+        self.says(host, 'signal 200')
+        self.assert_gone(host, deleted=False)
+        self.kept()
+
+    def again(self, host):
+        """The PATCH takes the same member; its node has nothing left to do, and says so at once."""
+        self.shrink(timeout_mins=1000)
+        self.says(host, ' hook for ', times=2)
+        self.ended_well(host)
+
+    def test_mon_away(self):
+        host = self.middle()
+        self.mon_away(60, lambda: self.assertNotIn('hook took', self.nodes[host].said))
+        self.let_go()
+        self.ended_well(host)
+
+    def test_cancelled_by_heat(self):
+        host = self.middle()
+        self.heat.cancel(self.stack)
+        self.wait_failed(60)
+        self.moved_off(host)
+        self.again(host)
+
+    def test_stacks_time_is_over(self):
+        self.heat.set_timeout(self.stack, 1, self.SERVERS)
+        host = self.middle()
+        self.wait_failed(120)
+        self.moved_off(host)
+        self.again(host)
+
+    def test_engine_killed(self):
+        """The signal gets 200, and nothing moves; a PATCH makes a new deployment."""
+        host = self.middle()
+        self.heat.restart_engine()
+        self.moved_off(host)
+        self.again(host)
+
+    def test_engine_restarted_and_patched(self):
+        """In mid-drain: the new deployment reaches the node when it has done the first, and finds nothing left."""
+        host = self.middle()
+        self.heat.restart_engine('TERM')
+        self.shrink()
+        wait_for('the deployment waits again', lambda: self.heat.deploying(self.stack), 60)
+        self.kept()
+        self.let_go()
+        self.ended_well(host)
+
+    def test_keystone_away_at_the_end(self):
+        """The answer is lost. As docs/heat says: cancel the group's own update, then PATCH."""
+        host = self.middle()
+        self.heat.stop_keystone()
+        try:
+            self.let_go()
+            self.says(host, 'signal lost')
+            self.assert_gone(host, deleted=False)
+        finally:
+            self.heat.start_keystone()
+        self.kept()
+        self.heat.cancel(self.stack)
+        self.wait_failed(60)
+        self.again(host)
+
+    def test_dead_node(self):
+        """Nobody answers: Heat's time passes, the server is kept. Drained by hand, its answer is given by hand."""
+        self.heat.set_timeout(self.stack, 1, self.SERVERS)
+        for node in self.nodes.values():
+            node.end()
+        self.heat.down(self.stack)
+        (d,) = wait_for('a deployment waits', lambda: self.heat.deploying(self.stack), 60)
+        host = next(self.all[r['physical_resource_id']] for r in self.heat.resources(self.stack)
+                    if r['resource_type'] == 'OS::Nova::Server' and r['parent_resource'] == d['parent_resource'])
+        for i in self.osds_of(host):
+            self.cluster.kill('osd.%d' % i)
+        for i in self.osds_of(host):
+            self.cluster.mon_raw('osd down', ids=[str(i)])
+        self.assertEqual(self.wait_failed(120), d['parent_resource'])
+        self.assert_code(self.tool.drain('ip:' + self.cluster.address(host)), 0)
+        self.kept()
+        self.shrink(timeout_mins=1000)
+        wait_for('the deployment waits again', lambda: self.heat.deploying(self.stack), 60)
+        self.heat.answer(self.stack, d['parent_resource'])
+        self.ended_well(host)
+
+    def test_deployments_time_is_over(self):
+        """The node gives up first, and says why where an operator looks; the PATCH goes on."""
+        self.heat.patch(self.stack, count=self.SERVERS, timeout=20)
+        self.heat.wait_updated(self.stack)
+        host = self.middle()
+        failed = self.wait_failed(60)
+        what, reason = self.told(failed)
+        self.assertEqual(what, ('FAILED', 5, 'stalled'))
+        print(reason, file=sys.stderr)
+        self.assertTrue(reason)
+        self.assertEqual(set(self.weights(host)), {0})
+        self.assertTrue(all(self.cluster.is_up(i) for i in self.osds_of(host)))
+        self.let_go()
+        self.heat.patch(self.stack, count=self.SERVERS - 1, timeout=6000)
+        self.says(host, ' hook for ', times=2)
+        self.wait_gone([host], 180)
+        self.assert_gone(host)
         self.assert_data()
 
 

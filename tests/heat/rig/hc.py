@@ -61,6 +61,7 @@ def call(method, url, doc=None, token=None, headers=None, save=None, raw=None):
 
 class Session:
     def __init__(self, user='operator', password='operator-pw', project='ops', identity=None, scope=None, save=None):
+        self.again = (user, password, project, identity, scope)
         identity = identity or {'methods': ['password'], 'password': {'user': {
             'name': user, 'domain': {'id': 'default'}, 'password': password}}}
         doc = {'auth': {'identity': identity}}
@@ -70,12 +71,15 @@ class Session:
         if r.status != 201:
             raise SystemExit('keystone: %d %s' % (r.status, r.body))
         self.token, self.info = r.headers['X-Subject-Token'], r.json['token']
-        self.heat = [e['url'] for s in self.info.get('catalog', []) if s['type'] == 'orchestration'
-                     for e in s['endpoints'] if e['interface'] == 'public'][0]
+        self.heat = next((e['url'] for s in self.info.get('catalog', []) if s['type'] == 'orchestration'
+                          for e in s['endpoints'] if e['interface'] == 'public'), None)
 
     def __call__(self, method, path, doc=None, save=None, **kw):
         url = path if path.startswith('http') else self.heat + path
         r = call(method, url, doc, self.token, save=save, **kw)
+        if r.status == 401:    # run out, or revoked
+            self.__init__(*self.again)
+            r = call(method, url, doc, self.token, save=save, **kw)
         if r.status == 302 and method == 'GET':
             return self('GET', r.headers['Location'], save=save)
         return r
@@ -117,8 +121,14 @@ class Session:
         return {o['output_key']: o.get('output_value') for o in self.stack(ident)['outputs']}
 
     def resources(self, ident, depth=3):
-        return self('GET', '/stacks/%s/resources?nested_depth=%d' % (ident, depth)).json['resources'] \
-            if '/' in ident else self.resources('%s/%s' % (ident, self.stack(ident)['id']), depth)
+        if '/' not in ident:
+            ident = '%s/%s' % (ident, self.stack(ident)['id'])
+        for _ in range(20):
+            r = self('GET', '/stacks/%s/resources?nested_depth=%d' % (ident, depth))
+            if r.status != 404:    # for a moment, when a nested stack goes while Heat lists it
+                break
+            time.sleep(0.2)
+        return r.json['resources']
 
     def tree(self, ident, depth=3):
         for r in self.resources(ident, depth):

@@ -4,6 +4,7 @@
 storage node: log in as the stack user found in the server's user data, poll the server's metadata once a second, give
 each deployment that is new to HOOK's stdin, send what HOOK printed as the signal. Ends when the server is gone."""
 import base64
+import ctypes
 import email
 import json
 import os
@@ -31,7 +32,8 @@ def login(user, password, project, save=None):
 
 
 def run_hook(hook, config):
-    p = subprocess.run(hook, input=json.dumps(config).encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    p = subprocess.run(hook, input=json.dumps(config).encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                       preexec_fn=lambda: ctypes.CDLL(None).prctl(1, 9))     # it ends with us
     out, err = p.stdout.decode('utf-8', 'replace'), p.stderr.decode('utf-8', 'replace')
     whole = {'deploy_stdout': out, 'deploy_stderr': err, 'deploy_status_code': p.returncode}
     if not out:
@@ -58,14 +60,20 @@ def main(argv):
     occ = user_data(server)['os-collect-config']['heat']
     at = (lambda n: os.path.join(save, n)) if save else (lambda n: None)
     s, done = login(occ['user_id'], occ['password'], occ['project_id'], at('stack-user-login-201.http')), set()
-    while time.time() < end:
-        r = s('GET', '/stacks/%s/resources/%s/metadata' % (occ['stack_id'], occ['resource_name']))
-        if r.status == 401:
-            s = login(occ['user_id'], occ['password'], occ['project_id'])
+    for _ in iter(lambda: time.time() < end, False):
+        time.sleep(1)
+        try:
+            r = s('GET', '/stacks/%s/resources/%s/metadata' % (occ['stack_id'], occ['resource_name']))
+        except (OSError, hc.http.client.HTTPException, SystemExit) as e:     # as os-collect-config: it asks again
+            print('metadata', e, flush=True)
+            if 'keystone: 401' in str(e):
+                break
             continue
         if r.status != 200:
             print('metadata', r.status, flush=True)
-            break
+            if r.status in (403, 404):
+                break
+            continue
         for config in r.json['metadata'].get('deployments', []):
             if config['id'] in done:
                 continue
@@ -78,9 +86,11 @@ def main(argv):
             t0 = time.time()
             print('%.3f hook for %s' % (t0, config['id']), flush=True)
             data = run_hook(hook, config)
-            sent = signal(config, data, at('signal-200.http'))
-            print('%.3f hook took %.1f s, signal %d' % (time.time(), time.time() - t0, sent.status), flush=True)
-        time.sleep(1)
+            try:
+                sent = signal(config, data, at('signal-200.http')).status
+            except (OSError, hc.http.client.HTTPException, SystemExit):     # as heat-config's runner: it is not sent again
+                sent = 'lost'
+            print('%.3f hook took %.1f s, signal %s' % (time.time(), time.time() - t0, sent), flush=True)
 
 
 if __name__ == '__main__':
