@@ -3,7 +3,7 @@
 """`heat agent` between a real Keystone, a real Heat and a real Ceph cluster: from the POST to the drain, from its end to the server's
 DELETE, and what a round costs in which nothing is to be done. run.sh builds and runs it, tests/heat/rig installs what is missing; as root.
 
-Twelve nodes of one OSD; nodes go one after the other, with the agent's interval at 1 s and at 10 s. Idle rounds go through two relays that
+Ten nodes of one OSD; nodes go one after the other, with the agent's interval at 1 s and at 10 s. Idle rounds go through two relays that
 count what passes: the agent is told their addresses instead of the catalogue's."""
 import argparse
 import datetime
@@ -20,7 +20,7 @@ from statistics import median
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / 'heat'), str(HERE.parent / 'cluster')]
-NODES, STACK = 12, 'storage1'
+NODES, STACK = 10, 'storage1'
 
 
 class Relay:
@@ -125,7 +125,7 @@ def idle(heat, cluster, rounds):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument('--quick', action='store_true')
-    rounds = 2 if p.parse_args().quick else 4
+    rounds = 2 if p.parse_args().quick else 3
     load = os.getloadavg()[0]
     heat, cluster = Heat(), None
     heat.start()
@@ -134,11 +134,11 @@ def main():
         write_data(cluster, 'rep', 60, 65536)
         cluster.wait_clean()
         heat.create(STACK, NODES)
-        result = {'idle': [idle(heat, cluster, 20)]}
+        result = {'idle': [idle(heat, cluster, 15)]}
         for interval in (1, 10):
             with Agent(cluster, heat.os_env(), interval) as agent:
                 result[interval] = [one(heat, agent) for _ in range(rounds)]
-        result['idle'].append(idle(heat, cluster, 20))
+        result['idle'].append(idle(heat, cluster, 15))
         heat.delete(STACK)
     finally:
         heat.stop()

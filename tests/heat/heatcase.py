@@ -37,7 +37,7 @@ class HeatCase(ClusterCase):
         HeatCase.stacks += 1
         self.stack = 'storage%d' % HeatCase.stacks
         self.addCleanup(self.heat.delete, self.stack)
-        self.heat.create(self.stack, self.SERVERS, way=self.WAY, **self.PARAMS)
+        self.heat.create(self.stack, self.SERVERS, way=self.WAY, **{**self.PARAMS, **getattr(getattr(self, self._testMethodName), 'params', {})})
         self.addCleanup(self.tool.cleanup)      # the agent ends before its stack does
         self.all = self.heat.servers(self.stack)
         self.seen, self.empty = set(), set()       # hosts whose server was deleted; those that may go with their OSDs alive

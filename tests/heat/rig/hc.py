@@ -128,7 +128,7 @@ class Session:
             if r.status != 404:    # for a moment, when a nested stack goes while Heat lists it
                 break
             time.sleep(0.2)
-        return r.json['resources']
+        return r.json['resources'] if r.status != 404 else []
 
     def tree(self, ident, depth=3):
         for r in self.resources(ident, depth):
