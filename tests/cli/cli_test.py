@@ -422,7 +422,7 @@ class ManPage(Base):
         page = self.page.split("\nOPTIONS\n")[1].split("\nWHAT A DRAIN DOES\n")[0]
         agent = re.findall(r"--([a-z-]+)", re.search(r"^\*\*heat agent\*\* also takes (.*)$", page, re.M)[1])
         kube, described = page.split("\nOptions where a node is named\n")[1].split("\nOptions of ")[0], {}
-        but = re.findall(r"\*\*(heat [a-z]+)\*\*", re.search(r"All commands but (.*?), and \*\*locks\*\* without", kube)[1])
+        but = re.findall(r"\*\*([a-z ]+)\*\*", re.search(r"All commands but (.*?), and \*\*locks\*\* without", kube)[1])
         for option, text in re.findall(r"^\*\*(?:-\w, )?--([a-z-]+)\*\*(?: \*\S+\*)?\n((?: {4}.*\n|\n(?= {4}))+)", page, re.M):
             said = re.search(r"\(([a-z, ]+)\)$", " ".join(text.split()))
             if option in everywhere:
