@@ -33,7 +33,7 @@ count() { passed=$((passed + ${1:-0})) failed=$((failed + ${2:-0})) skipped=$((s
 
 run_ctest() { # PRESET
   echo "== ctest, $1"
-  stage ctest --test-dir "$CN_BUILD/$1" -j 2 --output-on-failure --no-tests=error --output-junit "$scratch/$1.xml"
+  stage ctest --test-dir "$CN_BUILD/$1" -j 4 --output-on-failure --no-tests=error --output-junit "$scratch/$1.xml"
   local code=$?
   [ -s "$scratch/$1.xml" ] || { echo "ctest ($1) did not come to its end" >&2; count 0 1 0; return; }
   count $(/usr/bin/python3 - "$scratch/$1.xml" <<'P'

@@ -32,8 +32,9 @@ class Run:
                 raise RuntimeError('%s is not built' % STEPTRAP)
             env.update(LD_PRELOAD=str(STEPTRAP), STEPTRAP=trap)
         self.err_file = open(self.base + '.stderr', 'w+')
+        terminal = isinstance(stdin, int) and stdin >= 0 and os.isatty(stdin)
         self.process = subprocess.Popen(self.args, env=env, stdin=stdin, stdout=stdout or subprocess.PIPE, stderr=self.err_file,
-                                        preexec_fn=own_terminal if stdin >= 0 and os.isatty(stdin) else die_with_parent, pass_fds=pass_fds)
+                                        preexec_fn=own_terminal if terminal else die_with_parent, pass_fds=pass_fds)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
