@@ -105,17 +105,8 @@ struct cn_journal_pg *cn_run_pgs(const struct cn_run *run, const struct cn_osdma
 const struct cn_journal_osd *cn_run_osd(const struct cn_run *run, int id);
 bool cn_run_has_osd(const struct cn_run *run, int id);
 
-/* The steps; each says begin and end, and may be repeated. */
-int cn_step_hold(struct cn_run *run, struct cn_error *err); /* hold.c */
-int cn_step_reweight(struct cn_run *run, struct cn_error *err);
-int cn_step_forecast(struct cn_run *run, struct cn_error *err); /* foresee_step.c */
-int cn_step_pin(struct cn_run *run, struct cn_error *err);      /* nothing where the forecast wants no pins */
-int cn_step_release(struct cn_run *run, struct cn_error *err);
-/* After a forecast that refuses: weights, flags and journal of the drains that this forecast was to let begin. */
-int cn_undo_hold(struct cn_run *run, struct cn_error *err);
-int cn_release_flags(struct cn_run *run, struct cn_error *err);
-int cn_step_wait(struct cn_run *run, struct cn_error *err); /* wait.c */
-/* No command may take longer than what --timeout leaves. For the loops outside of the windows, which have limits of their own. */
+/* limits.c. No command may take longer than what --timeout leaves. For the loops outside of the windows, which have limits of
+ * their own. */
 void cn_limit_commands(struct cn_run *run);
 /* The same for a wait: at most limit_ms. And its end: CN_TIMEOUT when --timeout is over, which names what was waited for. */
 int64_t cn_wait_ms(const struct cn_run *run, int64_t limit_ms);
@@ -130,6 +121,17 @@ struct cn_patience {
 };
 int cn_patience_check(struct cn_run *run, struct cn_patience *p, int64_t bytes, int64_t count, const char *what,
 		      struct cn_error *err);
+
+/* The steps; each says begin and end, and may be repeated. */
+int cn_step_hold(struct cn_run *run, struct cn_error *err); /* hold.c */
+int cn_step_reweight(struct cn_run *run, struct cn_error *err);
+int cn_step_forecast(struct cn_run *run, struct cn_error *err); /* foresee_step.c */
+int cn_step_pin(struct cn_run *run, struct cn_error *err);      /* nothing where the forecast wants no pins */
+int cn_step_release(struct cn_run *run, struct cn_error *err);
+/* After a forecast that refuses: weights, flags and journal of the drains that this forecast was to let begin. */
+int cn_undo_hold(struct cn_run *run, struct cn_error *err);
+int cn_release_flags(struct cn_run *run, struct cn_error *err);
+int cn_step_wait(struct cn_run *run, struct cn_error *err);                  /* wait.c */
 int cn_step_prove(struct cn_run *run, bool need_safe, struct cn_error *err); /* prove.c */
 /* One pass of the proof, live: 0 and *ret_reason NULL when it holds, else words on what is still missing (to be freed). */
 int cn_prove_once(struct cn_run *run, bool need_safe, size_t *ret_missing, char **ret_reason, struct cn_error *err);

@@ -37,6 +37,8 @@ int cn_facts_get(struct cn_cluster *c, struct cn_inventory *inv, const struct cn
 int cn_facts_hostnames(struct cn_cluster *c, struct cn_facts *f, const struct cn_spec *specs, size_t n, struct cn_error *err);
 /* The host names of all OSDs: 2 kB of metadata each, unless they were read already. */
 int cn_facts_all_hostnames(struct cn_cluster *c, struct cn_facts *f, struct cn_error *err);
+/* Those of some: a question for each, side by side. */
+int cn_facts_some_hostnames(struct cn_cluster *c, struct cn_facts *f, const struct cn_ids *ids, struct cn_error *err);
 void cn_facts_release(struct cn_facts *f);
 const char *cn_facts_hostname(const struct cn_facts *f, int osd); /* NULL: unknown */
 /* The CRUSH bucket of type host with this name, or NULL. */
