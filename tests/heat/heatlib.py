@@ -203,4 +203,4 @@ class Heat:
                 self.signal(path[8:], m, {'unset_hook': 'pre-delete'})
             for m in self.deploying(path[8:]):
                 self.answer(path[8:], m['parent_resource'])
-        wait_for('the stack %s is deleted' % name, gone, 90, 0.5)
+        wait_for('the stack %s is deleted' % name, gone, 300, 0.5)
