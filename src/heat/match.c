@@ -94,7 +94,8 @@ static int take_journal(const struct cn_journal *j, const char *address, const s
 		cn_error_set(err, CN_REFUSED, ECANCELED, "the drain of %s was cancelled while the deletion waited", j->node);
 		cn_error_hint(err,
 			      "to keep the server cancel its deletion (openstack stack cancel --no-rollback, on the group's "
-			      "stack); else drain it after all: cephnode drain %s",
+			      "stack) and look whether this member becomes DELETE_FAILED; else drain it after all: cephnode "
+			      "drain %s",
 			      m->spec);
 		return -ECANCELED;
 	}

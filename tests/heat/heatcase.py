@@ -58,6 +58,9 @@ class HeatCase(ClusterCase):
                 self.assertEqual(left & set(self.osds_of(host)), set(), 'server of host %d deleted' % host)
         return hosts
 
+    def statuses(self):
+        return sorted(m['resource_status'] for m in self.heat.members(self.stack))
+
     def wait_gone(self, hosts, seconds=60):
         wait_for('the servers of %s are deleted' % sorted(hosts), lambda: self.gone() == sorted(hosts), seconds, 0.1)
 
@@ -83,6 +86,10 @@ class HeatCase(ClusterCase):
     def at_rest(self, n):
         """The stack has n members, and nothing happens to any."""
         return [m['resource_status'][-8:] for m in self.heat.members(self.stack)] == ['COMPLETE'] * n
+
+    def only_deletes(self):
+        """Heat is done with the members that stay."""
+        self.wait_kept('Heat waits for nothing else', lambda: self.heat.only_deletes(self.stack), 60)
 
     # --- a move whose middle lasts until it is let go ---
     def hold(self):
@@ -141,7 +148,7 @@ class AgentCase(HeatCase):
         (host, server), = self.down().items()
         run.wait_event(120, step='wait', state='begin')
         run.wait_event(60, event='progress')
-        self.kept()
+        self.only_deletes()
         return run, host, server
 
 
@@ -191,7 +198,7 @@ class HookCase(HeatCase):
         self.hold()
         (host,) = self.down()
         self.says(host, 'cephnode: wait\n')
-        self.kept()
+        self.only_deletes()
         return host
 
     def says(self, host, text, times=1, timeout=90):

@@ -161,8 +161,12 @@ class Heat:
     def failed(self, name):
         return [m for m in self.members(name) if m['resource_status'] == 'DELETE_FAILED']
 
+    def only_deletes(self, name):
+        """The members that stay are as they will be: in its first seconds a scale-down updates them, too."""
+        return all(m['resource_status'] == 'DELETE_IN_PROGRESS' or m['resource_status'].endswith('COMPLETE') for m in self.members(name))
+
     def cancel(self, name):
-        """Heat's own cancel: of the group's stack, which is the one that is updated."""
+        """Heat's own cancel: of the group's stack, which is the one that is updated. It ends one member of those that it finds at work."""
         group = next(r for r in self.resources(name) if r['resource_name'] == 'storage')
         return self.client('POST', nested(group) + '/actions', {'cancel_without_rollback': None})
 
@@ -192,6 +196,7 @@ class Heat:
             return
         path = '/stacks/%s/%s' % (name, s['id'])
         self.client('DELETE', path)
+        blind = []
 
         def gone():
             now = self.client.stack(path[8:])
@@ -199,6 +204,10 @@ class Heat:
                 return True
             if now['stack_status'] == 'DELETE_FAILED':
                 self.client('DELETE', path)
+            blind.append(self.client('GET', path + '/resources?nested_depth=2').status == 404)
+            if len(blind) > 20 and all(blind[-20:]):
+                print('Heat can no longer list %s, which is left' % name, file=sys.stderr)
+                return True
             for m in self.gates(path[8:]):
                 self.signal(path[8:], m, {'unset_hook': 'pre-delete'})
             for m in self.deploying(path[8:]):

@@ -39,6 +39,31 @@ class Agent(AgentCase):
         self.assert_data()
         self.end(run)
 
+    def test_one_of_two_is_cancelled_by_heat(self):
+        """Heat's cancel ends one of the two: its server is kept, the other one goes with its data moved."""
+        self.hold()
+        run = self.agent('--accept', 'OSDMAP_FLAGS')
+        hosts = self.down(2)
+        run.wait_event(120, step='wait', state='begin')
+        self.only_deletes()
+        self.assertEqual(self.heat.cancel(self.stack).status, 200)
+        self.wait_kept('Heat has given up on one', lambda: self.heat.failed(self.stack), 60)
+        self.assertEqual(self.statuses().count('DELETE_IN_PROGRESS'), 1)
+        self.says(run, 'Heat has given up')
+        self.let_go()
+        (gone,) = wait_for('the other is deleted', self.gone, 180, 0.1)
+        (kept,) = set(hosts) - {gone}
+        self.assert_gone(gone)
+        self.assertTrue(all(self.cluster.is_up(i) for i in self.osds_of(kept)))
+        self.assertEqual(set(self.weights(kept)), {0})
+        self.assert_data()
+        self.shrink(2)
+        self.wait_gone([gone, kept], 180)
+        self.assert_gone(kept)
+        wait_for('the group rests', lambda: self.at_rest(self.SERVERS - 2), 90, 0.5)
+        self.assert_data()
+        self.end(run)
+
     def test_killed_in_the_middle(self):
         """A second agent goes on where the first one died."""
         hosts = self.down()
