@@ -23,6 +23,7 @@ if [ ${#parts[@]} = 0 ]; then
   parts=(speed moved locks simulate)
   if command -v kubectl >/dev/null; then parts+=(kube); else echo "no kubectl here: without the part kube" >&2; fi
 fi
+"$root/tests/install.sh" >&2
 mkdir -p "$CN_BUILD"
 ( flock 9 # as tests/build.sh: one build at a time
   cd "$root"

@@ -6,6 +6,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd) rig=$(cd "$(dirname "$0")/../rig/kube" && pwd)
 export CN_BUILD=${CN_BUILD:-$(cd "$here/../.." && pwd)/build} PYTHONDONTWRITEBYTECODE=1
 export CN_KUBE=${CN_KUBE:-$CN_BUILD/kube} CN_OWNER=$$
+"$here/../install.sh"
 "$rig/build.sh" >/dev/null
 export RUN=${RUN:-$CN_KUBE/run.$$}
 trap '"$rig/stop.sh" --wipe >/dev/null 2>&1 || true' EXIT

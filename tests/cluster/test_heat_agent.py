@@ -3,7 +3,9 @@
 
 The same against a real Heat: tests/heat/run.sh."""
 import os
+import socket
 import sys
+import time
 
 from cnlib.case import ClusterCase, QUICK, signal, unittest, wait_for
 from cnlib.util import ROOT
@@ -28,7 +30,7 @@ class HeatAgent(ClusterCase):
         return [i for i, o in self.cluster.osds().items() if o['public_addr'].rsplit(':', 1)[0] in addresses]
 
     def agent(self, *args, **more):
-        return self.tool.start('heat', 'agent', '--stack', 'storage', '--interval', '1', '-f', 'json', *args, env=self.cloud.env(), **more)
+        return self.tool.start('heat', 'agent', '--stack', 'storage', '--interval', '1', '-f', 'json', *args, **{'env': self.cloud.env(), **more})
 
     def once(self, *args, **more):
         return self.agent('--once', *args, **more).wait()
@@ -158,6 +160,30 @@ class HeatAgent(ClusterCase):
         self.assert_code(self.once('--allow-empty'), 0)
         self.assertEqual(self.cloud.opened, ['m1'])
         self.assert_same(before)
+
+    def test_systemd_hears_of_each_gate(self):
+        """A Nova that is slow at many gates does not make the agent look as if it hung."""
+        beats = []
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.bind(str(self.dir / 'notify'))
+            s.settimeout(30)
+
+            def beat():
+                while b'WATCHDOG=1' not in s.recv(4096):
+                    pass
+                beats.append(time.monotonic())
+
+            def slow(server):
+                beat()
+                while time.monotonic() < beats[-1] + 5.5:      # a beat is sent after 5 s, no sooner
+                    time.sleep(0.1)
+                return answer(server)
+            answer, self.cloud.nova = self.cloud.nova, slow
+            for name in ('m1', 'm2', 'm3'):
+                self.cloud.members[name].addresses = ['10.9.9.9']
+            self.cloud.scale_down('m1', 'm2', 'm3')
+            self.assert_code(self.agent('--once', env=self.cloud.env() | {'NOTIFY_SOCKET': str(self.dir / 'notify')}).wait(), 4)
+        self.assertEqual(len(beats), 3)
 
     def test_check(self):
         """One line a finding: which OSDs each server is, and what is wrong."""

@@ -5,6 +5,7 @@
 # seconds. As root; installs what is missing. CN_HEAT=folder keeps Keystone's databases for the next run.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+"$here/../install.sh"
 for program in heat-all keystone-manage uwsgi; do
   command -v $program >/dev/null || { "$here/rig/install.sh"; break; }
 done
