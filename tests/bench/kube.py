@@ -22,7 +22,8 @@ from statistics import median
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / 'cluster'), str(HERE.parent / 'contract')]
-from apiserver import DATA, Answer, Api                           # noqa: E402
+from apiserver import Api  # noqa: E402
+from apiwire import DATA, Answer  # noqa: E402
 from cnlib.cluster import Cluster                                 # noqa: E402
 from cnlib.util import CEPHNODE, clean_env                        # noqa: E402
 

@@ -7,7 +7,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'contract'))
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / 'heat'))
-from apiserver import Answer, Api, recorded   # noqa: E402
+from apiserver import Api  # noqa: E402
+from apiwire import Answer, recorded  # noqa: E402
 from fakeheat import Cloud   # noqa: E402
 from cnlib import rbd   # noqa: E402
 from cnlib.case import QUICK, ClusterCase, signal, wait_for   # noqa: E402

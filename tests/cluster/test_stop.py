@@ -15,7 +15,8 @@ from cnlib.case import CAMPAIGN, OURS, QUICK, ClusterCase, signal, wait_for
 from cnlib.util import CEPHNODE, ROOT, clean_env, die_with_parent
 
 sys.path.insert(0, str(ROOT / 'tests' / 'contract'))
-from apiserver import Answer, Api  # noqa: E402
+from apiserver import Api  # noqa: E402
+from apiwire import Answer  # noqa: E402
 
 TIMEOUT = 900
 FAKESYSTEMD = CEPHNODE.parent / 'tests' / 'fakesystemd'

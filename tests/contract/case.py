@@ -11,7 +11,8 @@ import time
 import unittest
 from pathlib import Path
 
-from apiserver import Api, make_ca, make_cert
+from apiserver import Api
+from apiwire import make_ca, make_cert
 
 PROBE = os.environ["KUBEPROBE"]
 SECRETS = ("secret", "s3cr3t", "PRIVATE", "hunter2")  # in no output, whatever happens

@@ -12,7 +12,8 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from apiserver import DATA, Answer, Api, make_cert, recorded  # noqa: E402
+from apiserver import Api  # noqa: E402
+from apiwire import DATA, Answer, make_cert, recorded  # noqa: E402
 from case import SCRATCH, Case, set_up, tear_down  # noqa: E402
 
 VERSIONS = ("k8s-1.20.2", "k8s-1.34.9")

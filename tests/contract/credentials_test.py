@@ -13,7 +13,8 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from apiserver import Answer, Api, make_cert  # noqa: E402
+from apiserver import Api  # noqa: E402
+from apiwire import Answer, make_cert  # noqa: E402
 from case import SCRATCH, Case, set_up, tear_down  # noqa: E402
 
 setUpModule, tearDownModule = set_up, tear_down

@@ -8,7 +8,8 @@ from heatcase import AgentCase
 from cnlib.case import QUICK, unittest
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / 'contract'))
-from apiserver import Answer, Api   # noqa: E402
+from apiserver import Api  # noqa: E402
+from apiwire import Answer  # noqa: E402
 
 PODS = ['ceph-osd-a1', 'ceph-osd-a2', 'ceph-osd-b1', 'ceph-osd-b2', 'ceph-osd-c1', 'ceph-osd-c2']
 

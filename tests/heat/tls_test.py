@@ -14,7 +14,7 @@ import agent_test
 from fakeheat import APP_SECRET, PASSWORD, Cloud
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "contract"))
-from apiserver import make_ca, make_cert  # noqa: E402
+from apiwire import make_ca, make_cert  # noqa: E402
 
 SCRATCH = Path(tempfile.mkdtemp(prefix="cn-tls-"))
 CA, STRANGER, SERVER, ELSEWHERE, CLIENT = (SCRATCH / (n + ".crt") for n in ("ca", "stranger", "server", "elsewhere", "client"))
