@@ -17,7 +17,7 @@ class HeatCase(ClusterCase):
     SHAPE = dict(HOSTS=6, OSDS=2, **QUICK)
     SERVERS = 5
     HEAT = {}
-    WAY, PARAMS = 'gate', {}
+    WAY, PARAMS, BROKEN = 'gate', {}, False
     stacks = 0
 
     @classmethod
@@ -36,7 +36,7 @@ class HeatCase(ClusterCase):
         super().setUp()
         HeatCase.stacks += 1
         self.stack = 'storage%d' % HeatCase.stacks
-        self.addCleanup(self.heat.delete, self.stack)
+        self.addCleanup(self.heat.delete, self.stack, self.BROKEN)
         self.heat.create(self.stack, self.SERVERS, way=self.WAY, **{**self.PARAMS, **getattr(getattr(self, self._testMethodName), 'params', {})})
         self.addCleanup(self.tool.cleanup)      # the agent ends before its stack does
         self.all = self.heat.servers(self.stack)

@@ -160,7 +160,7 @@ class Hook(HookCase):
 
 class CancelledAtOnce(HookCase):
     """While Heat still updates the nodes that stay. A class of its own: such a stack cannot always be listed, or deleted, any more."""
-    SHAPE, DATA, SERVERS, PARAMS = Hook.SHAPE, Hook.DATA, Hook.SERVERS, Hook.PARAMS
+    SHAPE, DATA, SERVERS, PARAMS, BROKEN = Hook.SHAPE, Hook.DATA, Hook.SERVERS, Hook.PARAMS, True
 
     def test_cancelled_by_heat_at_once(self):
         """Heat may end the update of a node that stays, and go on with the deletion: not before the data has moved."""
