@@ -385,7 +385,7 @@ static int drain_names(struct cn_run *run, const char *const *names, size_t n, b
 	struct cn_intake in = {};
 	int r = cn_intake_sort(run, names, n, &in, err);
 
-	if (r == 0 && finish_only && in.specs.n) {
+	if (r == 0 && (finish_only || run->ctx->options->finish_only) && in.specs.n) {
 		r = cn_error_set(err, CN_REFUSED, EPERM, "%s is not drained", run->node);
 		cn_error_hint(err, "drain it: cephnode drain %s", run->node);
 	}

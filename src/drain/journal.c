@@ -241,13 +241,13 @@ json_t *cn_journal_json(const struct cn_journal *j)
 	json_object_set_new(b, "osds", osds_json(j));
 	json_object_set_new(b, "last_error", cn_json_string(j->last_error));
 	json_object_set_new(b, "rate", json_integer(j->rate));
+	json_object_set_new(b, "whole_hosts", cn_json_strv(&j->whole_hosts));
 	if (j->phase == CN_PHASE_CANCELLED && json_object_size(j->upmaps)) /* drains beside it may have found its pins */
 		json_object_set(b, "upmaps", j->upmaps);
 	if (cn_journal_is_tombstone(j)) /* enough to answer the same command again */
 		return b;
 	json_object_set_new(b, "released", json_boolean(j->released));
 	json_object_set_new(b, "accepted", cn_json_strv(&j->accepted));
-	json_object_set_new(b, "whole_hosts", cn_json_strv(&j->whole_hosts));
 	json_object_set_new(b, "flags_set", cn_json_strv(&j->flags_set));
 	if (j->settings)
 		json_object_set(b, "settings", j->settings);
@@ -399,7 +399,7 @@ bool cn_journal_is_named(const struct cn_journal *j, const char *name)
 
 bool cn_journal_matches(const struct cn_journal *j, const char *name)
 {
-	struct cn_ip ip, other;
+	struct cn_ip ip;
 	int osd, n = 0;
 
 	if (strncmp(name, "kube:", 5) == 0)
@@ -417,10 +417,16 @@ bool cn_journal_matches(const struct cn_journal *j, const char *name)
 	/* "osd.3" means that OSD alone: only a drain of it and nothing else */
 	if ((sscanf(name, "osd.%d%n", &osd, &n) == 1 || sscanf(name, "osd:%d%n", &osd, &n) == 1) && !name[n])
 		return j->n_osds == 1 && j->osds[0].id == osd;
-	if (cn_ip_parse(name, &ip))
-		for (size_t i = 0; i < j->addresses.n; i++)
-			if (cn_ip_parse(j->addresses.v[i], &other) && cn_ip_equal(&ip, &other))
-				return true;
+	return cn_ip_parse(name, &ip) && cn_journal_has_address(j, &(struct cn_osd_addresses){.v = {ip}, .n = 1, .n_public = 1});
+}
+
+bool cn_journal_has_address(const struct cn_journal *j, const struct cn_osd_addresses *at)
+{
+	struct cn_ip ip;
+
+	for (size_t i = 0; i < j->addresses.n; i++)
+		if (cn_ip_parse(j->addresses.v[i], &ip) && cn_osd_addresses_have(at, &ip))
+			return true;
 	return false;
 }
 

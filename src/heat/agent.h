@@ -6,6 +6,8 @@
 #include "cephnode/heat/agent.h"
 #include "cephnode/heat/match.h"
 
+#define STALE_MS 60000 /* of a look */
+
 /* One waiting gate, looked at. */
 struct cn_wait {
 	struct cn_member member;
@@ -13,6 +15,8 @@ struct cn_wait {
 	struct cn_server server;
 	struct cn_match match;
 	struct cn_error err; /* why it stays closed; none: it is to be drained, or to be opened */
+	int64_t looked_ms;   /* CLOCK_BOOTTIME: when the last look at it began */
+	bool drained;        /* its OSDs were removed in this round */
 	bool opened;
 };
 struct cn_waits {
@@ -30,6 +34,8 @@ struct cn_known {
 	int64_t stuck_ms; /* CLOCK_BOOTTIME: since when it is being deleted and waits nowhere; 0: it is not */
 	int64_t seen_ms;  /* CLOCK_BOOTTIME: when its gate was first seen to wait; 0: it does not */
 	unsigned opened;
+	bool deaf;  /* it was said that Heat does not go on */
+	bool asked; /* to open: also where the answer was lost */
 	bool waited;
 	bool had_osds; /* its server was seen to have some */
 };
@@ -55,10 +61,11 @@ struct cn_agent {
 	size_t n_known;
 	char *trouble; /* the last error of a whole round, so that it is said once */
 	/* while a drain runs */
-	const struct cn_waits *moving;
+	struct cn_wait **moving;
+	size_t n_moving;
 	bool in_wait;       /* data moves or is proved to have moved: Heat may be looked at in between */
 	int64_t look_at_ms; /* CLOCK_BOOTTIME */
-	char *lost;         /* the member whose deletion waits no more; the drain ends for it */
+	char *lost;         /* id of the member's stack whose deletion waits no more; the drain ends for it */
 	bool broken_off;    /* a signal came in the middle of one */
 	bool quiet;         /* the same was refused before: what it says is kept back until it goes further */
 	json_t *plan;       /* that is kept back */
@@ -87,6 +94,8 @@ void cn_known_release(struct cn_agent *a);
 int cn_waits_get(struct cn_agent *a, bool words, struct cn_waits *ret, struct cn_error *err);
 /* Server, addresses and OSDs of one; the verdict is in w->err. Needs the cluster. */
 void cn_wait_look(struct cn_agent *a, struct cn_wait *w);
+/* The look at it was too long ago to open it by: others took that long, or this machine has slept. */
+bool cn_wait_is_stale(struct cn_agent *a, const struct cn_wait *w);
 /* Opens it where nothing is left to drain. After a second look only: cn_waits_open(), cn_waits_drain(). */
 void cn_wait_open(struct cn_agent *a, struct cn_wait *w);
 /* While data moves: does every gate of a->moving still wait? Sets a->lost. */

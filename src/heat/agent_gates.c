@@ -47,6 +47,20 @@ static int members_of_stack(struct cn_agent *a, struct cn_members *ret, struct c
 	return r < 0 ? r : cn_members_get(a->ctx->os, &a->stack, ret, err);
 }
 
+/* Heat may have lost what it knew of a gate: that is no word on whether the deletion waits. */
+static bool is_still_there(struct cn_agent *a, const struct cn_member *m)
+{
+	_cleanup_(cn_members_release) struct cn_members now = {};
+	_cleanup_error_ struct cn_error err = {};
+
+	if (members_of_stack(a, &now, &err) < 0)
+		return true;
+	for (size_t i = 0; i < now.n; i++)
+		if (strcmp(now.v[i].stack.id, m->stack.id) == 0)
+			return now.v[i].gate && cn_member_is(&now.v[i], "DELETE_IN_PROGRESS");
+	return false;
+}
+
 int cn_waits_get(struct cn_agent *a, bool words, struct cn_waits *ret, struct cn_error *err)
 {
 	_cleanup_(cn_members_release) struct cn_members members = {};
@@ -59,7 +73,7 @@ int cn_waits_get(struct cn_agent *a, bool words, struct cn_waits *ret, struct cn
 	for (size_t i = 0; i < members.n && r == 0; i++)
 		if (members.v[i].gate && cn_member_is(&members.v[i], "DELETE_IN_PROGRESS")) {
 			r = cn_gate_get(a->ctx->os, &members.v[i], &gates[i], err);
-			if (r == -ENOENT) { /* it went between the two requests */
+			if (r == -ENOENT && !is_still_there(a, &members.v[i])) { /* it went between the two requests */
 				cn_error_release(err);
 				r = 0;
 			}
@@ -165,7 +179,7 @@ void cn_wait_look(struct cn_agent *a, struct cn_wait *w)
 	_cleanup_free_ char *id = NULL;
 	int r;
 
-	(void)cn_clock_boot_ms(&a->pulse.clock); /* many gates take long: systemd hears of each */
+	w->looked_ms = cn_clock_boot_ms(&a->pulse.clock); /* many gates take long: systemd hears of each */
 	cn_error_release(&w->err);
 	cn_match_release(&w->match);
 	cn_server_release(&w->server);
@@ -188,12 +202,22 @@ void cn_wait_look(struct cn_agent *a, struct cn_wait *w)
 		w->server.id = TAKE_PTR(id);
 }
 
+bool cn_wait_is_stale(struct cn_agent *a, const struct cn_wait *w)
+{
+	return cn_clock_boot_ms(a->pulse.real) - w->looked_ms > STALE_MS;
+}
+
 void cn_wait_open(struct cn_agent *a, struct cn_wait *w)
 {
 	struct cn_known *k = cn_known_get(a, &w->member);
 
 	if (w->err.errnum || w->opened || w->match.kind == CN_MATCH_NODE)
 		return;
+	if (cn_wait_is_stale(a, w)) {
+		cn_error_set(&w->err, CN_PARTIAL, ESTALE, "the last look at it is too old to go by: it is looked at again");
+		return;
+	}
+	k->asked = true;
 	if (cn_gate_open(a->ctx->os, &w->member, &w->err) < 0) {
 		cn_error_wrap(&w->err, "the gate cannot be opened");
 		return;
@@ -216,12 +240,13 @@ void cn_agent_glance(struct cn_agent *a)
 		return;
 	}
 	cn_agent_trouble(a, NULL);
-	for (size_t i = 0; i < a->moving->n; i++) {
+	for (size_t i = 0; i < a->n_moving; i++) {
+		const char *id = a->moving[i]->member.stack.id;
 		bool waits = false;
 
 		for (size_t k = 0; k < now.n; k++)
-			waits |= strcmp(now.v[k].member.stack.id, a->moving->v[i].member.stack.id) == 0;
-		if (!waits && !a->lost && a->moving->v[i].match.kind == CN_MATCH_NODE && !a->moving->v[i].err.errnum)
-			a->lost = cn_strdup(a->moving->v[i].member.name);
+			waits |= strcmp(now.v[k].member.stack.id, id) == 0;
+		if (!waits && !a->lost)
+			a->lost = cn_strdup(id);
 	}
 }

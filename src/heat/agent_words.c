@@ -12,6 +12,7 @@
 #define GATHER_MS 30000
 #define OPENED_OFTEN 3
 #define LOW_MS 600000
+#define MOST_MINS (100 * 366 * 1440)
 #define HEATS_OWN_MINS 60 /* stack_action_timeout of heat.conf where nobody has set it */
 
 #define START_AGAIN "openstack stack update --existing --parameter <the group's size>=<what it shall be>"
@@ -78,7 +79,7 @@ void cn_agent_say(struct cn_agent *a, const struct cn_wait *w, const char *state
 /* True when the trouble is another one than last time: numbers in it, as of milliseconds, do not make it one. */
 bool cn_agent_is_new_trouble(struct cn_agent *a, const struct cn_error *err)
 {
-	char *text = cn_strdup(err->message), *to = text;
+	char *text = cn_asprintf("%s%s", err->message, err->hint ? err->hint : ""), *to = text;
 
 	for (const char *c = text; *c; c++)
 		if (*c < '0' || *c > '9')
@@ -111,7 +112,7 @@ static int64_t timeout_mins(struct cn_agent *a)
 	_cleanup_error_ struct cn_error err = {};
 
 	if (a->timeout_mins == 0 && cn_stack_show(a->ctx->os, &a->stack, &stack, &err) == 0) {
-		a->timeout_mins = cn_json_int(stack, "timeout_mins", -1);
+		a->timeout_mins = MIN(cn_json_int(stack, "timeout_mins", -1), (json_int_t)MOST_MINS);
 		if (a->timeout_mins <= 0)
 			a->timeout_mins = -1;
 	}
@@ -192,7 +193,7 @@ static void say_gone(struct cn_agent *a, const struct cn_members *members)
 			i++;
 			continue;
 		}
-		if (k->opened)
+		if (k->asked)
 			cn_note("node %s: deleted", k->name);
 		else if (k->waited)
 			cn_warning("node %s: deleted, but its gate was opened by another hand: look whether its OSDs still "
@@ -215,8 +216,10 @@ static void gather(struct cn_agent *a, const struct cn_member *m, struct cn_know
 		a->gathering |= cn_member_is(m, "DELETE_IN_PROGRESS") && m->gate && !k->opened && now - k->stuck_ms < GATHER_MS;
 		return;
 	}
-	if (!k->seen_ms)
+	if (!k->seen_ms) {
 		k->seen_ms = now;
+		a->timeout_mins = 0; /* an operator may have set it since */
+	}
 	a->gathering |= now - k->seen_ms < SETTLE_MS && cn_clock_real_ms(a->pulse.real) - w->gate.since_ms < SETTLE_MS;
 }
 
@@ -237,10 +240,12 @@ void cn_agent_members(struct cn_agent *a, const struct cn_members *members, cons
 		else
 			say_stuck(a, m, k);
 		gather(a, m, k, waiting);
-		if (waiting && k->opened >= OPENED_OFTEN && is_new(&k->clock, cn_strdup("deaf")))
+		if (waiting && k->opened >= OPENED_OFTEN && !k->deaf) {
+			k->deaf = true;
 			cn_warning("node %s: its gate was opened %u times, and Heat does not go on: its engine was restarted. "
 				   "Start the "
 				   "deletion again: " START_AGAIN " %s",
 				   m->name, k->opened, a->options->stack);
+		}
 	}
 }

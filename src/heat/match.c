@@ -84,57 +84,160 @@ static bool is_of_server(const struct cn_journal *j, const struct cn_server *s, 
 	return false;
 }
 
-/* Addresses are used again: what was removed before this server was made is not its doing. */
-static int take_journal(const struct cn_journal *j, const char *address, const struct cn_server *s, int64_t since_ms,
-			struct cn_match *m, struct cn_error *err)
-{
-	bool this_server = s->created_ms >= 0 && j->updated_ms >= s->created_ms;
+/* --- journals --- */
 
-	if (j->phase == CN_PHASE_CANCELLED && m->kind == CN_MATCH_NODE && since_ms >= 0 && j->updated_ms > since_ms) {
-		cn_error_set(err, CN_REFUSED, ECANCELED, "the drain of %s was cancelled while the deletion waited", j->node);
-		cn_error_hint(err,
-			      "to keep the server cancel its deletion (openstack stack cancel --no-rollback, on the group's "
-			      "stack) and look whether this member becomes DELETE_FAILED; else drain it after all: cephnode "
-			      "drain %s",
-			      m->spec);
-		return -ECANCELED;
-	}
-	if (!cn_journal_is_tombstone(j)) {
-		m->late |= j->phase >= CN_PHASE_OUT && j->phase < CN_PHASE_DONE;
-		if (m->kind == CN_MATCH_NONE && this_server) { /* all is purged, the rest is to be finished */
-			m->kind = CN_MATCH_NODE;
-			m->spec = cn_asprintf("ip:%s", address);
+/* What the journals of a server say: the newest of each kind. */
+struct records {
+	const struct cn_journal *open, *done, *cancelled;
+	char address[CN_IP_STRLEN]; /* by which `open` is the server's */
+};
+
+/* Addresses are used again: what was done before this server was made is not its doing. */
+static bool is_of_this(const struct cn_journal *j, const struct cn_server *s)
+{
+	return s->created_ms >= 0 && j->updated_ms >= s->created_ms;
+}
+
+static bool is_newer(const struct cn_journal *j, const struct cn_journal *than)
+{
+	return j && (!than || j->updated_ms > than->updated_ms);
+}
+
+static int by_hand(struct cn_error *err)
+{
+	cn_error_hint(err,
+		      "look where they are (ceph osd find): if they are this server's, drain them (cephnode drain osd.N); if "
+		      "not, open the gate by hand: openstack stack hook clear --pre-delete");
+	return -err->errnum;
+}
+
+/* A drain goes on with the OSDs that it was begun with: under this name it must not be that of another machine's. */
+static int check_strangers(const struct cn_journals *l, const struct cn_osdmap *map, const struct cn_match *m,
+			   struct cn_error *err)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		const struct cn_journal *j = &l->v[i];
+
+		if (cn_journal_is_tombstone(j) || !cn_journal_is_named(j, m->spec))
+			continue;
+		for (size_t k = 0; k < j->n_osds; k++) {
+			const struct cn_osd *o = cn_osdmap_osd(map, j->osds[k].id);
+
+			if (!o || strcmp(o->uuid, j->osds[k].uuid) != 0 || cn_ids_has(&m->osds, o->id) ||
+			    cn_journal_has_address(j, &o->at))
+				continue;
+			cn_error_set(err, CN_REFUSED, ENOTUNIQ,
+				     "a drain of %s is under way that has osd.%d, which is not on this server any more", j->node,
+				     o->id);
+			cn_error_hint(err, "finish or cancel it first: cephnode status");
+			return -ENOTUNIQ;
 		}
-	} else if (j->phase == CN_PHASE_DONE && m->kind == CN_MATCH_NONE && this_server) {
-		m->kind = CN_MATCH_REMOVED;
 	}
 	return 0;
 }
 
-/* Of two journals on this server: one that is not done before one that is, then the newer one. */
-static bool says_more(const struct cn_journal *j, const struct cn_journal *than)
+/* Removed, and nothing has come since: an OSD that stands where all were removed may be this server's by another address. */
+static int check_still_empty(struct cn_cluster *c, const struct cn_osdmap *map, const struct cn_journal *done,
+			     struct cn_error *err)
 {
-	bool done = cn_journal_is_tombstone(j);
+	_cleanup_(cn_crush_release) struct cn_crush crush = {};
+	int r = cn_crush_get(c, &crush, err);
 
-	if (!than || done != cn_journal_is_tombstone(than))
-		return !than || !done;
-	return j->updated_ms > than->updated_ms;
+	for (size_t i = 0; i < map->n_osds && r == 0; i++) {
+		const struct cn_bucket *host = cn_crush_host(&crush, map->osds[i].id);
+
+		if (!host || !cn_strv_has(&done->whole_hosts, host->name))
+			continue;
+		cn_error_set(
+			err, CN_REFUSED, EEXIST,
+			"all OSDs of %s were removed, but osd.%d stands in CRUSH host %s again, and has none of the server's "
+			"addresses",
+			done->node, map->osds[i].id, host->name);
+		return by_hand(err);
+	}
+	return r;
+}
+
+/* A drain that was taken back has left its OSDs where they were: they have not gone because no address names them. */
+static int check_left(const struct cn_osdmap *map, const struct cn_journal *cancelled, struct cn_error *err)
+{
+	for (size_t k = 0; k < cancelled->n_osds; k++) {
+		const struct cn_osd *o = cn_osdmap_osd(map, cancelled->osds[k].id);
+
+		if (!o || strcmp(o->uuid, cancelled->osds[k].uuid) != 0)
+			continue;
+		cn_error_set(err, CN_REFUSED, ESTALE,
+			     "osd.%d was on this server when a drain of %s was cancelled, is not removed, and has none of its "
+			     "addresses now",
+			     o->id, cancelled->node);
+		return by_hand(err);
+	}
+	return 0;
+}
+
+/* An operator's no. Not overruled by a drain that has begun since, only by one that was brought to its end. */
+static int check_cancelled(const struct records *rec, int64_t since_ms, const struct cn_match *m, struct cn_error *err)
+{
+	const struct cn_journal *no = rec->cancelled;
+
+	if (m->kind != CN_MATCH_NODE || !no || since_ms < 0 || no->updated_ms <= since_ms || is_newer(rec->done, no))
+		return 0;
+	cn_error_set(err, CN_REFUSED, ECANCELED, "the drain of %s was cancelled while the deletion waited", no->node);
+	cn_error_hint(err,
+		      "to keep the server cancel its deletion (openstack stack cancel --no-rollback, on the group's stack) and "
+		      "look whether this member becomes DELETE_FAILED; else drain it after all: cephnode drain %s",
+		      m->spec);
+	return -ECANCELED;
+}
+
+static int take_records(struct cn_cluster *c, const struct records *rec, const struct cn_journals *l, const struct cn_server *s,
+			int64_t since_ms, struct cn_match *m, struct cn_error *err)
+{
+	_cleanup_(cn_osdmap_release) struct cn_osdmap map = {};
+	int r = check_cancelled(rec, since_ms, m, err);
+
+	if (r == 0)
+		r = cn_osdmap_get(c, &map, err);
+	if (r < 0)
+		return r;
+	if (rec->open)
+		m->late |= rec->open->phase >= CN_PHASE_OUT && rec->open->phase < CN_PHASE_DONE;
+	if (m->kind == CN_MATCH_NODE)
+		return check_strangers(l, &map, m, err);
+	if (rec->open && is_of_this(rec->open, s)) { /* all is purged, the rest is to be finished */
+		m->kind = CN_MATCH_NODE;
+		m->spec = cn_asprintf("ip:%s", rec->address);
+	} else if (is_newer(rec->done, rec->cancelled) && is_of_this(rec->done, s)) {
+		r = check_still_empty(c, &map, rec->done, err);
+		m->kind = CN_MATCH_REMOVED;
+	} else if (rec->cancelled && is_of_this(rec->cancelled, s)) {
+		r = check_left(&map, rec->cancelled, err);
+	}
+	return r;
 }
 
 static int consult_journals(struct cn_cluster *c, bool kube, const struct cn_server *s, int64_t since_ms, struct cn_match *m,
 			    struct cn_error *err)
 {
 	_cleanup_(cn_journals_release) struct cn_journals l = {};
-	const struct cn_journal *best = NULL;
-	char address[CN_IP_STRLEN], spec[CN_IP_STRLEN] = "";
+	struct records rec = {};
 	int r = cn_journals_load(c, &l, err);
 
-	for (size_t i = 0; i < l.n && r == 0; i++)
-		if (cn_journal_speaks(&l.v[i], kube) && is_of_server(&l.v[i], s, address) && says_more(&l.v[i], best)) {
-			best = &l.v[i];
-			memcpy(spec, address, sizeof(spec));
-		}
-	return r == 0 && best ? take_journal(best, spec, s, since_ms, m, err) : r;
+	for (size_t i = 0; i < l.n && r == 0; i++) {
+		const struct cn_journal *j = &l.v[i], **newest = j->phase == CN_PHASE_DONE        ? &rec.done
+								 : j->phase == CN_PHASE_CANCELLED ? &rec.cancelled
+												  : &rec.open;
+		char address[CN_IP_STRLEN];
+
+		if (!cn_journal_speaks(j, kube) || !is_of_server(j, s, address) || !is_newer(j, *newest))
+			continue;
+		*newest = j;
+		if (newest == &rec.open)
+			memcpy(rec.address, address, sizeof(address));
+	}
+	if (r == 0 && (rec.open || rec.done || rec.cancelled))
+		r = take_records(c, &rec, &l, s, since_ms, m, err);
+	return r;
 }
 
 int cn_match_server(struct cn_cluster *c, struct cn_kube *kube, const struct cn_server *server, int64_t since_ms,

@@ -217,6 +217,12 @@ int cn_members_get(struct cn_os *os, const struct cn_stack_ref *s, struct cn_mem
 	_cleanup_free_ char *path = cn_asprintf("/stacks/%s/%s/resources?nested_depth=2", s->name, s->id);
 	int r = cn_os_request(os, CN_OS_HEAT, "GET", path, NULL, &a, err);
 
+	if (r == -ENOENT)
+		cn_error_hint(
+			err,
+			"if the stack is there, Heat cannot list it: see heat-engine's log (a cancel in the first seconds of a "
+			"scale-down does that). A node can be drained by hand: cephnode drain ADDRESS; then openstack stack "
+			"hook clear --pre-delete lets it go");
 	if (r < 0)
 		return r;
 	if (!json_is_array(json_object_get(a.json, "resources")))

@@ -34,6 +34,7 @@ class Heat:
         self.env = dict(os.environ, CN_HEAT=str(self.dir), CN_PORT=str(port), **{k: str(v) for k, v in settings.items()})
         hc.KS = 'http://127.0.0.1:%d/v3' % port
         self.port = port
+        self.made = {}      # stacks of the first members, by stack: of use when Heat can list them no more
 
     def script(self, name, *args):
         done = subprocess.run([str(RIG / name), *args], env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
@@ -91,6 +92,7 @@ class Heat:
         stack = self.client.create(name, way + '.yaml', str(env), timeout_mins=timeout_mins, count=count, **{**PROPERTIES, **params})
         if stack['stack_status'] != 'CREATE_COMPLETE':
             raise RuntimeError(json.dumps(stack))
+        self.made[name] = [nested(m) for m in self.members(name)]
 
     def down(self, name):
         """POST to scale_storage_dn_url, without any credential."""
@@ -213,4 +215,8 @@ class Heat:
                 self.signal(path[8:], m, {'unset_hook': 'pre-delete'})
             for m in self.deploying(path[8:]):
                 self.answer(path[8:], m['parent_resource'])
+            if not self.members(path[8:]):
+                for href in self.made[name]:
+                    for doc in ({'unset_hook': 'pre-delete'}, {'deploy_status_code': 0}):
+                        self.client('POST', href + '/resources/drain/signal', doc)
         wait_for('the stack %s is deleted' % name, gone, 300, 0.5)

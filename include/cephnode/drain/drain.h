@@ -15,6 +15,7 @@ struct cn_drain_options {
 	enum cn_stop_with stop_with;
 	enum cn_speed speed;
 	bool keep;               /* prove it, but stop and remove nothing */
+	bool finish_only;        /* finish what was kept; CN_REFUSED for what is not drained: nothing is begun */
 	struct cn_strv accept;   /* health check codes; "existing": those that stand now */
 	int64_t stall_timeout_s; /* 1800 */
 	int64_t timeout_s;       /* 0: none */

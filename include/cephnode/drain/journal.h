@@ -146,6 +146,8 @@ static inline bool cn_journal_is_tombstone(const struct cn_journal *j)
 bool cn_journal_is_named(const struct cn_journal *j, const char *name);
 /* The name may mean this drain: its node, one of its hosts, addresses or OSDs. Of a host with two drains, both. */
 bool cn_journal_matches(const struct cn_journal *j, const char *name);
+/* One of the addresses that the node's OSDs had at the begin is one of these. */
+bool cn_journal_has_address(const struct cn_journal *j, const struct cn_osd_addresses *at);
 struct cn_journal_osd *cn_journal_osd(const struct cn_journal *j, int id);
 /* The PG has one of its shards on this OSD of the drain: recorded if it is not yet. */
 void cn_journal_add_pg(struct cn_journal *j, struct cn_pgid id, int osd);
