@@ -45,7 +45,7 @@ static int report(const struct cn_settings *o, const struct cn_findings *l, stru
 		return 0;
 	cn_error_set(err, CN_PARTIAL, EACCES,
 		     "whether a scale-down of %s would be safe cannot be told: not all could be looked at", o->heat.stack);
-	cn_error_hint(err, "run this once as the stack's owner");
+	cn_error_hint(err, "see the warnings");
 	return -EACCES;
 }
 

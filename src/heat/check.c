@@ -268,17 +268,29 @@ void cn_check_template(const json_t *template, const char *member, struct cn_fin
 
 /* --- the stack --- */
 
-/* 1: read; 0: the credential may not. */
-static int get(struct cn_os *os, const struct cn_stack_ref *s, const char *what, json_t **ret)
+static int get(struct cn_os *os, const struct cn_stack_ref *s, const char *what, json_t **ret, struct cn_error *err)
 {
 	_cleanup_(cn_os_answer_release) struct cn_os_answer a = {};
-	_cleanup_error_ struct cn_error err = {};
 	_cleanup_free_ char *path = cn_asprintf("/stacks/%s/%s/%s", s->name, s->id, what);
+	int r = cn_os_request(os, CN_OS_HEAT, "GET", path, NULL, &a, err);
 
-	if (cn_os_request(os, CN_OS_HEAT, "GET", path, NULL, &a, &err) < 0 || !json_is_object(a.json))
-		return 0;
-	*ret = json_incref(a.json);
-	return 1;
+	if (r == 0 && !json_is_object(a.json))
+		return cn_error_set(err, CN_FAILED, EBADMSG, "Heat's answer is no %s", what);
+	if (r == 0)
+		*ret = json_incref(a.json);
+	return r;
+}
+
+/* Another credential helps only where this one lacks a right. */
+static void not_read(const struct cn_error *err, const char *what, const char *unseen, struct cn_findings *ret)
+{
+	ret->incomplete = true;
+	if (err->errnum == EPERM || err->errnum == EACCES)
+		found(ret, CN_FINDING_WARNING, "run this once as the stack's owner", "the credential may not read %s: %s", what,
+		      unseen);
+	else
+		found(ret, CN_FINDING_WARNING, err->hint ? err->hint : "check again", "%s could not be read (%s): %s", what,
+		      err->message, unseen);
 }
 
 static void check_stack_itself(const json_t *stack, struct cn_findings *ret)
@@ -308,7 +320,7 @@ static void check_stack_itself(const json_t *stack, struct cn_findings *ret)
 
 static void check_members(struct cn_os *os, const struct cn_members *members, struct cn_findings *ret)
 {
-	bool templates = true;
+	_cleanup_error_ struct cn_error err = {};
 
 	for (size_t i = 0; i < members->n; i++) {
 		const struct cn_member *m = &members->v[i];
@@ -320,21 +332,16 @@ static void check_members(struct cn_os *os, const struct cn_members *members, st
 							    "would take a second node"
 							  : NULL,
 			      "%s is %s: %s", m->name, m->status, m->reason);
-		if (templates && get(os, &m->stack, "template", &template))
+		if (!err.errnum && get(os, &m->stack, "template", &template, &err) == 0)
 			cn_check_template(template, m->name, ret);
-		else
-			templates = false;
 		if (!template && !m->gate && !m->deployment)
 			found(ret, CN_FINDING_PROBLEM, "update the stack with docs/heat/gate-node.yaml",
 			      "%s: no gate and no deployment: a scale-down deletes its server at once", m->name);
 	}
 	if (members->n == 0)
 		found(ret, CN_FINDING_PROBLEM, NULL, "the stack has no members with servers within two levels");
-	if (!templates) {
-		ret->incomplete = true;
-		found(ret, CN_FINDING_WARNING, "run this once as the stack's owner",
-		      "the credential may not read templates: the order of deletion was not looked at");
-	}
+	if (err.errnum)
+		not_read(&err, "templates", "the order of deletion was not looked at", ret);
 }
 
 static bool same_group(const struct cn_member *a, const struct cn_member *b)
@@ -347,6 +354,7 @@ static void check_hooks(struct cn_os *os, const struct cn_stack_ref *ref, const 
 			struct cn_findings *ret)
 {
 	_cleanup_json_ json_t *environment = NULL;
+	_cleanup_error_ struct cn_error err = {};
 
 	for (size_t i = 0; i < members->n; i++) {
 		const struct cn_member *m = &members->v[i];
@@ -356,10 +364,8 @@ static void check_hooks(struct cn_os *os, const struct cn_stack_ref *ref, const 
 			done = same_group(m, &members->v[k]);
 		if (done)
 			continue;
-		if (!environment && !get(os, ref, "environment", &environment)) {
-			ret->incomplete = true;
-			found(ret, CN_FINDING_WARNING, "run this once as the stack's owner",
-			      "the credential may not read the environment: whether the gates have their hook was not looked at");
+		if (!environment && get(os, ref, "environment", &environment, &err) < 0) {
+			not_read(&err, "the environment", "whether the gates have their hook was not looked at", ret);
 			return;
 		}
 		cn_check_environment(environment, m->group, m->group ? NULL : m->name, ret);

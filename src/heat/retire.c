@@ -52,13 +52,13 @@ static int osds_of(struct cn_cluster *c, struct cn_kube *kube, const char *node,
 	return r;
 }
 
-/* 1: it is; 0: it is not; what cannot be told is not this one. */
+/* 1: it is; 0: it is not, or nobody can tell now: then *unknown says why. A server that is no single node is not this one. */
 static int is_node(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube, const struct cn_member *m, const char *node,
-		   const struct cn_ids *osds, struct cn_error *err)
+		   const struct cn_ids *osds, struct cn_error *unknown, struct cn_error *err)
 {
 	_cleanup_(cn_server_release) struct cn_server server = {};
 	_cleanup_(cn_match_release) struct cn_match match = {};
-	_cleanup_error_ struct cn_error ignored = {};
+	_cleanup_error_ struct cn_error e = {};
 	int r = m->servers.n == 1 ? cn_server_get(os, m->servers.v[0], &server, err) : -ENOENT;
 
 	if (r == -ENOENT) {
@@ -69,7 +69,16 @@ static int is_node(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube,
 		return r;
 	if (has_address(&server, node))
 		return 1;
-	if (!osds->n || cn_match_server(c, kube, &server, -1, &match, &ignored) < 0)
+	if (!osds->n)
+		return 0;
+	r = cn_match_server(c, kube, &server, -1, &match, &e);
+	if (r < 0 && e.code == CN_INTERRUPTED) {
+		cn_error_move(err, &e);
+		return r;
+	}
+	if (r < 0 && e.code != CN_REFUSED && !unknown->errnum)
+		cn_error_move(unknown, &e);
+	if (r < 0)
 		return 0;
 	return match.osds.n == osds->n && memcmp(match.osds.v, osds->v, osds->n * sizeof(*osds->v)) == 0;
 }
@@ -78,11 +87,12 @@ static int find_member(struct cn_os *os, struct cn_cluster *c, struct cn_kube *k
 		       const char *node, size_t *ret, struct cn_error *err)
 {
 	_cleanup_(cn_ids_release) struct cn_ids osds = {};
+	_cleanup_error_ struct cn_error unknown = {};
 	size_t n = 0;
 	int r = osds_of(c, kube, node, &osds, err);
 
 	for (size_t i = 0; i < members->n && r >= 0; i++) {
-		r = is_node(os, c, kube, &members->v[i], node, &osds, err);
+		r = is_node(os, c, kube, &members->v[i], node, &osds, &unknown, err);
 		if (r == 1) {
 			*ret = i;
 			n++;
@@ -90,6 +100,10 @@ static int find_member(struct cn_os *os, struct cn_cluster *c, struct cn_kube *k
 	}
 	if (r < 0)
 		return r;
+	if (n == 0 && unknown.errnum) {
+		cn_error_move(err, &unknown);
+		return cn_error_wrap(err, "which member of the stack is %s cannot be told", node);
+	}
 	if (n > 1)
 		return cn_error_set(err, CN_REFUSED, ENOTUNIQ, "%zu members of the stack could be %s", n, node);
 	if (n == 0) {
@@ -265,6 +279,18 @@ static int mark(struct cn_os *os, const struct cn_retire *r, struct cn_error *er
 	return e < 0 ? cn_error_wrap(err, "cannot choose the node") : 0;
 }
 
+/* The mark outlives a failure, and the next scale-down takes the node by it. */
+static void hint_marked(const struct cn_retire *r, struct cn_error *err)
+{
+	_cleanup_free_ char *lower = err->hint;
+
+	err->hint = NULL;
+	cn_error_hint(err,
+		      "%s%sthe next scale-down takes this node first: the same command goes on with it; to take the mark back: "
+		      "openstack stack resource mark unhealthy --reset %s %s",
+		      lower ? lower : "", lower ? "; " : "", r->member.in.name, r->member.name);
+}
+
 int cn_retire_begin(struct cn_os *os, const struct cn_retire *r, struct cn_error *err)
 {
 	_cleanup_json_ json_t *body = json_pack("{s{sI}}", "parameters", r->parameter, (json_int_t)r->size);
@@ -275,8 +301,13 @@ int cn_retire_begin(struct cn_os *os, const struct cn_retire *r, struct cn_error
 		return 0;
 	if (!r->again)
 		e = mark(os, r, err);
-	if (e == 0)
-		e = cn_os_request(os, CN_OS_HEAT, "PATCH", path, body, NULL, err);
+	if (e < 0)
+		return e;
+	e = cn_os_request(os, CN_OS_HEAT, "PATCH", path, body, NULL, err);
+	if (e < 0 && !r->again) {
+		cn_error_wrap(err, "node %s is marked to go, but the size could not be set", r->member.name);
+		hint_marked(r, err);
+	}
 	return e;
 }
 
@@ -310,6 +341,29 @@ static const char *state_of(struct cn_os *os, const struct cn_retire *r, int *re
 	return gate.waits ? "its deletion waits for the drain (watch it: cephnode status --watch)" : "Heat is deleting it";
 }
 
+/* No answer of ours stops Heat. */
+static int interrupted(const struct cn_retire *r, struct cn_error *err)
+{
+	cn_error_interrupted(err);
+	cn_error_hint(
+		err,
+		"its deletion goes on: node %s is drained and its server deleted, and the same command watches it again. To "
+		"keep it: openstack stack cancel --no-rollback %s, and if it is not DELETE_FAILED by that, cephnode cancel "
+		"(see docs/heat/agent.md)",
+		r->member.name, r->member.in.name);
+	return -EINTR;
+}
+
+static int not_begun(const struct cn_retire *r, struct cn_error *err)
+{
+	cn_error_set(err, CN_FAILED, EBUSY, "Heat does not begin to delete node %s", r->member.name);
+	cn_error_hint(err, "does another update of the stack run? See: openstack stack event list --nested-depth 2 %s",
+		      r->stack.name);
+	if (!r->again)
+		hint_marked(r, err);
+	return -EBUSY;
+}
+
 int cn_retire_wait(struct cn_os *os, const struct cn_retire *given, struct cn_clock *clock, struct cn_error *err)
 {
 	_cleanup_free_ char *said = NULL;
@@ -322,7 +376,7 @@ int cn_retire_wait(struct cn_os *os, const struct cn_retire *given, struct cn_cl
 
 		if (e < 0 && (err->code == CN_INTERRUPTED || err->code == CN_USAGE || e == -ETIME || e == -ENOENT ||
 			      e == -EACCES || e == -EPERM)) /* no later answer is another one */
-			return err->code == CN_INTERRUPTED ? cn_error_interrupted(err) : e;
+			return err->code == CN_INTERRUPTED ? interrupted(&r, err) : e;
 		if (e == 0 && !state)
 			break;
 		if (e < 0) {
@@ -333,19 +387,14 @@ int cn_retire_wait(struct cn_os *os, const struct cn_retire *given, struct cn_cl
 				end = INT64_MAX;
 		}
 		cn_error_release(err);
-		if (cn_clock_boot_ms(clock) >= end) {
-			cn_error_set(err, CN_FAILED, EBUSY, "Heat does not begin to delete node %s", r.member.name);
-			cn_error_hint(err,
-				      "does another update of the stack run? See: openstack stack event list --nested-depth 2 %s",
-				      r.stack.name);
-			return -EBUSY;
-		}
+		if (cn_clock_boot_ms(clock) >= end)
+			return not_begun(given, err);
 		if (!said || strcmp(said, state) != 0)
 			cn_note("node %s: %s", r.member.name, state);
 		free(said);
 		said = cn_strdup(state);
 		if (cn_clock_wait_ms(clock, POLL_MS) < 0)
-			return cn_error_interrupted(err);
+			return interrupted(&r, err);
 	}
 	cn_note("node %s: deleted", r.member.name);
 	return 0;
