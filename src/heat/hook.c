@@ -172,8 +172,10 @@ static int judge_empty(struct state *s, const struct cn_osdmap *map, struct cn_e
 		s->done = j;
 	else if (j && j->phase != CN_PHASE_CANCELLED) /* purged, and not at its end */
 		s->own.name = cn_strdup(j->spec);
-	if (s->done || s->own.name || s->drained.n || s->q->allow_empty)
+	if (s->done || s->own.name || s->drained.n)
 		return 0;
+	if (s->q->allow_empty)
+		return cn_own_check_empty(s->h->machine, map, &s->journals, err);
 	cn_error_set(err, CN_REFUSED, ENOENT,
 		     "no OSD of the cluster has an address of this machine, and no journal says that its "
 		     "OSDs were removed");

@@ -207,8 +207,6 @@ static bool is_of(const struct cn_machine *m, const struct cn_journal *j)
 {
 	struct cn_ip ip;
 
-	if (!cn_journal_speaks(j, false))
-		return false;
 	for (size_t i = 0; i < j->addresses.n; i++)
 		if (cn_ip_parse(j->addresses.v[i], &ip) && cn_machine_has(m, &ip))
 			return true;
@@ -227,26 +225,51 @@ static int left_of(const struct cn_journal *j, const struct cn_osdmap *map, cons
 	return -1;
 }
 
-static const struct cn_journal *newest_of(const struct cn_machine *m, const struct cn_journals *l)
+/* all: also those that do not speak for the whole machine. */
+static const struct cn_journal *newest_of(const struct cn_machine *m, const struct cn_journals *l, bool all)
 {
 	const struct cn_journal *newest = NULL;
 
 	for (size_t i = 0; i < l->n; i++)
-		if (is_of(m, &l->v[i]) && (!newest || l->v[i].updated_ms > newest->updated_ms))
+		if ((all || cn_journal_speaks(&l->v[i], false)) && is_of(m, &l->v[i]) &&
+		    (!newest || l->v[i].updated_ms > newest->updated_ms))
 			newest = &l->v[i];
 	return newest;
 }
 
 const struct cn_journal *cn_own_journal(const struct cn_machine *m, const struct cn_osdmap *map, const struct cn_journals *l)
 {
-	const struct cn_journal *newest = newest_of(m, l);
+	const struct cn_journal *newest = newest_of(m, l, false);
 
 	return newest && left_of(newest, map, NULL) < 0 ? newest : NULL;
 }
 
+int cn_own_check_empty(const struct cn_machine *m, const struct cn_osdmap *map, const struct cn_journals *l, struct cn_error *err)
+{
+	for (int all = 0; all < 2; all++) {
+		const struct cn_journal *j = newest_of(m, l, all);
+		int id = j ? left_of(j, map, NULL) : -1;
+
+		if (id < 0)
+			continue;
+		cn_error_set(
+			err, CN_REFUSED, ENOTEMPTY,
+			"no OSD of the cluster has an address of this machine now, but the drain of %s, which had one, names "
+			"osd.%d, which still exists",
+			j->node, id);
+		cn_error_hint(
+			err,
+			"look where it is: ceph osd find %d. If it is here, drain it by hand (cephnode drain osd.%d); if all "
+			"of them are on other machines now, answer the deployment by hand (docs/heat/README.md)",
+			id, id);
+		return -ENOTEMPTY;
+	}
+	return 0;
+}
+
 int64_t cn_own_cancelled_ms(const struct cn_machine *m, const struct cn_journals *l)
 {
-	const struct cn_journal *newest = newest_of(m, l);
+	const struct cn_journal *newest = newest_of(m, l, false);
 
 	return newest && newest->phase == CN_PHASE_CANCELLED ? newest->updated_ms : -1;
 }

@@ -222,6 +222,27 @@ static void test_no_osd(void **state)
 	assert_int_equal(sim_changes(k->s), 0);
 }
 
+/* A drain of this machine was taken back or stands still, and its OSDs are seen nowhere: it may hold them. */
+static void test_empty_but_its_osds_exist(void **state)
+{
+	struct hook *k = *state;
+
+	k->q.allow_empty = true;
+	sim_drain_to_wait(k->s, "host:node2");
+	world_address(&k->s->w, 2, "127.0.1.7", "127.0.1.7");
+	world_address(&k->s->w, 3, "127.0.1.7", "127.0.1.7");
+	world_hostname(&k->s->w, 2, NULL);
+	world_hostname(&k->s->w, 3, NULL);
+	sim_moved(k->s);
+	ends(k, CN_REFUSED, "names osd.2, which still exists");
+	assert_has(k->answer.notes.v[k->answer.notes.n - 1], "ceph osd find 2");
+	sim_ends(k->s, sim_cancel(k->s, "node2"), CN_OK, NULL);
+	k->s->stuck = false;
+	refuses(k, "names osd.2, which still exists");
+	be(k, 9); /* it is no other machine's */
+	ends(k, CN_OK, "no OSD of the cluster is on this machine");
+}
+
 /* Its OSDs bind to v4 and v6, and the machine knows the second of the two. */
 static void test_two_families(void **state)
 {
@@ -387,6 +408,7 @@ int main(void)
 		with_sim(test_pods_are_no_proof),
 		with_sim(test_what_the_agent_takes_for_proof),
 		with_sim(test_no_osd),
+		with_sim(test_empty_but_its_osds_exist),
 		with_sim(test_two_families),
 		with_sim(test_sources_that_disagree),
 		with_sim(test_another_server),
