@@ -17,6 +17,7 @@
 #include "cli/cli.h"
 
 #define STDIN_MAX (4 << 20)
+#define CLOSE_S 10
 
 /* --- the one answer --- */
 
@@ -78,6 +79,24 @@ static void fatal(int sig _unused_)
 	if (write(STDERR_FILENO, note, sizeof(note) - 1) < 0)
 		_exit(out.code);
 	_exit(out.code);
+}
+
+/* heat-config sends the answer when this process has ended, and closing a connection may take for ever. */
+static void overdue(int sig _unused_)
+{
+	_exit(out.code);
+}
+
+static void limit_the_end(void)
+{
+	const struct sigaction act = {.sa_handler = overdue};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	(void)sigaction(SIGALRM, &act, NULL);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	alarm(CLOSE_S);
 }
 
 static void catch_fatal(void)
@@ -260,9 +279,10 @@ static int hook(const struct cn_settings *s, struct cn_error *err)
 	if (r < 0)
 		cn_hook_answer_error(&a, err);
 	print_answer(&a);
+	limit_the_end();
 	if (a.code && !err->code)
 		r = cn_error_set(err, a.code, EIO, "%s", a.reason);
-	cn_cluster_free(k.hook.cluster);
+	cn_hook_close(&k.hook);
 	cn_guard_free(k.hook.guard);
 	cn_log_set(NULL, CN_LOG_WARNING);
 	free(k.name);

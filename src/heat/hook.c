@@ -246,12 +246,13 @@ static int drain(struct state *s, struct cn_error *err)
 
 /* --- the loop --- */
 
-/* The connection itself is lost (fenced, shut down): the next try makes a new one. */
+/* The connection itself is lost (fenced, shut down): the next try makes a new one. It is not closed yet: that may hang. */
 static void drop_connection(struct state *s, int r)
 {
 	if (r != -ENOTCONN && r != -ESHUTDOWN)
 		return;
-	cn_cluster_free(s->h->cluster);
+	cn_grow(&s->h->lost, &s->h->cap_lost, s->h->n_lost, sizeof(struct cn_cluster *));
+	s->h->lost[s->h->n_lost++] = s->h->cluster;
 	s->h->cluster = NULL;
 }
 
@@ -383,4 +384,15 @@ void cn_hook_run(struct cn_hook *h, const struct cn_hook_request *q, struct cn_h
 	if (r == 0)
 		r = loop(&s, &err);
 	finish(&s, r, &err);
+}
+
+void cn_hook_close(struct cn_hook *h)
+{
+	cn_cluster_free(h->cluster);
+	for (size_t i = 0; i < h->n_lost; i++)
+		cn_cluster_free(h->lost[i]);
+	free(h->lost);
+	h->cluster = NULL;
+	h->lost = NULL;
+	h->n_lost = h->cap_lost = 0;
 }

@@ -113,6 +113,23 @@ class Hook(unittest.TestCase):
             p.send_signal(s)
             self.answered(p, 1, "failed", "internal error")
 
+    def test_the_end_is_bounded(self):
+        """An answer is sent when the hook has ended: nothing behind it may take for ever (here its guard stands still)."""
+        p = subprocess.Popen([CEPHNODE, *NOWHERE, "heat", "hook"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             text=True, env=environment(), preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM}))
+        while len(os.listdir(f"/proc/{p.pid}/task")) < 2:      # the signal thread, started after the guard
+            time.sleep(0.01)
+        guard = int(Path(f"/proc/{p.pid}/task/{p.pid}/children").read_text())
+        os.kill(guard, signal.SIGSTOP)
+        try:
+            write_stdin(p, "{")
+            p.wait(30)
+        finally:
+            os.kill(guard, signal.SIGCONT)
+            if p.poll() is None:
+                p.kill()
+        self.answered(p, 2, "failed")
+
     def test_nobody_reads(self):
         r, w = os.pipe()
         os.close(r)

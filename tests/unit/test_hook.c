@@ -99,6 +99,7 @@ static int teardown(void **state)
 	struct hook *k = *state;
 
 	cn_interrupt_set(false);
+	cn_hook_close(&k->hook);
 	sim_free(k->s);
 	cn_hook_request_release(&k->q);
 	cn_hook_answer_release(&k->answer);
@@ -349,6 +350,17 @@ static void test_quorum_is_lost(void **state)
 	assert_true(k->s->clock.waits > 0);
 }
 
+/* Closing a connection may hang, so a lost one is kept until the answer is out. */
+static void test_connection_is_lost(void **state)
+{
+	struct hook *k = *state;
+
+	fake_fault(k->s->f, "osd crush dump", 1, 2, -ENOTCONN, false);
+	ends(k, CN_OK, "removed");
+	assert_int_equal(k->hook.n_lost, 2);
+	assert_ptr_equal(k->hook.lost[0], k->s->c);
+}
+
 static void test_cancelled(void **state)
 {
 	struct hook *k = *state;
@@ -416,6 +428,7 @@ int main(void)
 		with_sim(test_waits_for_a_cluster),
 		with_sim(test_stalls),
 		with_sim(test_quorum_is_lost),
+		with_sim(test_connection_is_lost),
 		with_sim(test_cancelled),
 		with_sim(test_drain_of_another_name_goes_on),
 		with_sim(test_purged_but_not_done),

@@ -56,8 +56,9 @@ struct cn_hook {
 	/* A line for who watches. */
 	void (*tell)(void *arg, const char *line);
 	void *arg;
-	struct cn_cluster
-		*cluster; /* made by connect; the caller frees it, once the answer is out: closing may hang. NULL: none */
+	struct cn_cluster *cluster; /* made by connect. NULL: none */
+	struct cn_cluster **lost;   /* earlier ones that broke */
+	size_t n_lost, cap_lost;
 	_Atomic int64_t bytes_moved; /* so far: for the answer of a process that is told to end at once */
 };
 
@@ -65,6 +66,8 @@ struct cn_hook {
  * may help (no cluster, no quorum, another cephnode at work): until the request's timeout is over, or nothing has moved for its
  * stall_timeout. Blocks for as long as that takes; CHANGES the cluster as cn_drain_run() does. *ret is always an answer. */
 void cn_hook_run(struct cn_hook *h, const struct cn_hook_request *request, struct cn_hook_answer *ret);
+/* Closes the connections, lost ones too. Blocks, maybe for ever (rados_shutdown()): only once the answer is out. */
+void cn_hook_close(struct cn_hook *h);
 
 /* --- its place on the machine --- */
 
