@@ -187,8 +187,20 @@ static int take_token(struct cn_os *os, struct cn_http_response *r, struct cn_er
 	return 0;
 }
 
+/* For messages: without user and password. */
+static char *url_shown(const char *url)
+{
+	const char *scheme = strstr(url, "://"), *host = scheme ? scheme + 3 : url;
+	size_t len = strcspn(host, "/?#");
+	const char *at = memrchr(host, '@', len);
+
+	return cn_asprintf("%.*s%s", (int)(host - url), url, at ? at + 1 : host);
+}
+
 static int login_failed(const struct cn_os *os, int status, struct cn_error *err)
 {
+	_cleanup_free_ char *shown = NULL;
+
 	if (status == 401) {
 		cn_error_set(err, CN_FAILED, EACCES, "Keystone refuses the credential (%s)", os->config->source);
 		cn_error_hint(err, "is its secret right, and was it deleted, or has it expired?");
@@ -196,8 +208,9 @@ static int login_failed(const struct cn_os *os, int status, struct cn_error *err
 	}
 	if (status >= 500)
 		return cn_error_set(err, CN_FAILED, EREMOTEIO, "Keystone fails with status %d", status);
+	shown = url_shown(os->config->auth_url);
 	cn_error_set(err, CN_FAILED, EPROTO, "Keystone answers a login with status %d", status);
-	cn_error_hint(err, "is auth_url that of Keystone (%s)?", os->config->auth_url);
+	cn_error_hint(err, "is auth_url that of Keystone (%s)?", shown);
 	return -EPROTO;
 }
 

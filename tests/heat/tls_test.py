@@ -194,6 +194,9 @@ class Secrets(Case):
         self.assertNotIn("wrong-4711", self.once(1, "refuses the credential", env=env, args=("-v",)))
         self.cloud.on("POST", "/identity", 400, {"error": {"message": "Invalid input for password %s" % PASSWORD}})
         self.once(1, "status 400", env=self.env(OS_CACERT=CA), args=("-v",))
+        self.cloud.on("POST", "/identity", 400)
+        url = self.cloud.url.replace("//", "//u:%s@" % PASSWORD) + "/identity"
+        self.once(1, "that of Keystone (%s/identity/v3)" % self.cloud.url, env=self.env(OS_CACERT=CA, OS_AUTH_URL=url))
         self.cloud.on("POST", "/identity", 201, "no JSON object: " + PASSWORD)
         self.once(1, "Keystone", env=self.env(OS_CACERT=CA), args=("-v",))
 
