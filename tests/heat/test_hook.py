@@ -81,6 +81,22 @@ class Hook(HookCase):
         self.shrink()
         self.ended_well(host)
 
+    def test_cancelled_by_heat_at_once(self):
+        """While Heat still updates the nodes that stay it may end one of these, and go on with the deletion: not before the data has moved."""
+        self.hold()
+        self.heat.down(self.stack)
+        wait_for('Heat deletes one and updates another', lambda: {'DELETE_IN_PROGRESS', 'UPDATE_IN_PROGRESS'} <= set(self.statuses()), 60, 0.1)
+        self.assertEqual(self.heat.cancel(self.stack).status, 200)
+        (host,) = wait_for('a hook runs', lambda: [h for h, n in self.nodes.items() if 'cephnode: wait\n' in n.said], 90)
+        before = self.cluster.osds()
+        self.kept()
+        self.let_go()
+        self.says(host, 'signal 200')
+        self.assert_gone(host, deleted=False)
+        self.assertEqual(set(before) - set(self.cluster.osds()), set(self.osds_of(host)))
+        self.assertIn(self.gone(), ([], [host]))
+        self.assert_data()
+
     def test_stacks_time_is_over(self):
         self.heat.set_timeout(self.stack, 1, self.SERVERS)
         host = self.middle()
@@ -156,27 +172,6 @@ class Hook(HookCase):
         self.ended_well(host)
 
     test_deployments_time_is_over.params = dict(timeout=45)
-
-
-class CancelledAtOnce(HookCase):
-    """While Heat still updates the nodes that stay. A class of its own: such a stack cannot always be listed, or deleted, any more."""
-    SHAPE, DATA, SERVERS, PARAMS, BROKEN = Hook.SHAPE, Hook.DATA, Hook.SERVERS, Hook.PARAMS, True
-
-    def test_cancelled_by_heat_at_once(self):
-        """Heat may end the update of a node that stays, and go on with the deletion: not before the data has moved."""
-        self.hold()
-        self.heat.down(self.stack)
-        wait_for('Heat deletes one and updates another', lambda: {'DELETE_IN_PROGRESS', 'UPDATE_IN_PROGRESS'} <= set(self.statuses()), 60, 0.1)
-        self.assertEqual(self.heat.cancel(self.stack).status, 200)
-        (host,) = wait_for('a hook runs', lambda: [h for h, n in self.nodes.items() if 'cephnode: wait\n' in n.said], 90)
-        before = self.cluster.osds()
-        self.kept()
-        self.let_go()
-        self.says(host, 'signal 200')
-        self.assert_gone(host, deleted=False)
-        self.assertEqual(set(before) - set(self.cluster.osds()), set(self.osds_of(host)))
-        self.assertIn(self.gone(), ([], [host]))
-        self.assert_data()
 
 
 if __name__ == '__main__':
