@@ -6,7 +6,9 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 
+#include "cephnode/base/interrupt.h"
 #include "cephnode/base/parallel.h"
 #include "run.h"
 
@@ -19,6 +21,7 @@ struct prover {
 	const struct cn_journal_pg *pgs;
 	char **reasons; /* NULL: proven */
 	struct cn_error *errors;
+	atomic_bool silent; /* monitors or an OSD did not answer in time: `errors` has it */
 };
 
 static int first_of(const struct cn_ids *osds, const struct cn_pg *pg)
@@ -47,22 +50,44 @@ static char *judge_query(const struct prover *p, const char *pgid, const struct 
 	return NULL;
 }
 
+/* Then no further PG is asked: thousands of them, each for as long as a command may take, would be hours in which nobody looks at
+ * --timeout. The clock is read for each: that feeds the watchdog of `heat agent`. */
+static bool proof_is_over(const struct prover *p)
+{
+	int64_t now = cn_clock_boot_ms(p->run->clock), end = p->run->timeout_at_ms;
+
+	return atomic_load(&p->silent) || cn_interrupted() || (end && now >= end);
+}
+
+static void set_reason(struct prover *p, size_t i, char *reason)
+{
+	free(p->reasons[i]);
+	p->reasons[i] = reason;
+}
+
 static void prove_pg(void *arg, size_t i)
 {
 	struct prover *p = arg;
 	struct cn_pg map = {}, live = {};
 	_cleanup_(cn_ids_release) struct cn_ids others = {};
 	char text[CN_PGID_STRLEN];
-	int osd;
+	int osd, r;
 
 	cn_pgid_format(p->pgs[i].id, text);
-	if (cn_pg_map(p->run->c, p->pgs[i].id, &map, &p->errors[i]) < 0)
+	set_reason(p, i, cn_asprintf("PG %s was not asked", text)); /* whatever happens: proven is only who was */
+	if (proof_is_over(p))
 		return;
+	r = cn_pg_map(p->run->c, p->pgs[i].id, &map, &p->errors[i]);
 	osd = first_of(p->osds, &map);
-	if (osd >= 0)
-		p->reasons[i] = cn_asprintf("PG %s is still mapped to osd.%d", text, osd);
-	else if (cn_pg_query(p->run->c, p->pgs[i].id, &live, &others, &p->errors[i]) == 0)
-		p->reasons[i] = judge_query(p, text, &live, &others);
+	if (osd >= 0) {
+		set_reason(p, i, cn_asprintf("PG %s is still mapped to osd.%d", text, osd));
+	} else if (r == 0 && !proof_is_over(p)) {
+		r = cn_pg_query(p->run->c, p->pgs[i].id, &live, &others, &p->errors[i]);
+		if (r == 0)
+			set_reason(p, i, judge_query(p, text, &live, &others));
+	}
+	if (r == -ETIMEDOUT || r == -ENOTCONN || r == -ESHUTDOWN)
+		atomic_store(&p->silent, true);
 	cn_pg_release(&map);
 	cn_pg_release(&live);
 }
@@ -138,6 +163,8 @@ int cn_prove_once(struct cn_run *run, bool need_safe, size_t *ret_missing, char 
 	}
 	free(p.reasons);
 	free(p.errors);
+	if (r == 0 && cn_interrupted())
+		r = cn_error_interrupted(err);
 	for (size_t i = 0; i < osds.n && !reason; i++)
 		if (cn_osdmap_temp_has(&m, osds.v[i]))
 			reason = cn_asprintf("a pg_temp entry still names osd.%d", osds.v[i]);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The proof before an OSD goes: each of its sides alone must be able to say no. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "cephnode/base/interrupt.h"
 #include "drain/run.h"
 #include "unit.h"
 #include "world.h"
@@ -370,6 +373,131 @@ static void test_no_answer_is_no_proof(void **state)
 	}
 }
 
+/* Every PG of pool 1 instead of one: more than are asked at once. */
+#define MANY 32
+
+static void many_pgs(struct fixture *x)
+{
+	struct cn_journal *j = &x->drain.journal;
+
+	assert_true(MANY > CN_THREADS);
+	j->pgs = cn_realloc(j->pgs, MANY, sizeof(*j->pgs));
+	j->n_pgs = MANY;
+	for (unsigned i = 0; i < MANY; i++) {
+		char text[CN_PGID_STRLEN];
+
+		j->pgs[i] = (struct cn_journal_pg){{1, i}, 1};
+		cn_pgid_format(j->pgs[i].id, text);
+		map(x, text, "[2,4,6]", "[2,4,6]");
+		query(x, text, "active+clean", 60, "[2,4,6]", "");
+	}
+	assert_proof(x, true, NULL);
+	assert_int_equal(fake_count(x->f, "pg map"), MANY);
+	assert_int_equal(fake_count(x->f, "query"), MANY);
+}
+
+/* The proof ends with this code, and with no words on PGs. Returns how many commands of the kind came. */
+static size_t failed_proof(struct fixture *x, const char *kind, int code)
+{
+	size_t before = fake_count(x->f, kind), missing;
+	char *reason = NULL;
+
+	assert_int_equal(cn_prove_once(&x->run, true, &missing, &reason, &x->e), code);
+	assert_null(reason);
+	cn_error_release(&x->e);
+	return fake_count(x->f, kind) - before;
+}
+
+struct silence {
+	const char *kind;
+	int code;
+};
+
+static bool no_answer(void *arg, enum cn_target target _unused_, const char *pgid _unused_, const json_t *cmd, int *ret_code,
+		      char **ret_body)
+{
+	const struct silence *s = arg;
+
+	if (strcmp(cn_json_str(cmd, "prefix", ""), s->kind) != 0)
+		return false;
+	*ret_code = s->code;
+	*ret_body = cn_strdup("");
+	return true;
+}
+
+/* Each question costs as long as a command may take: those under way at most, not one for each PG. */
+static void test_silence_ends_the_proof(void **state)
+{
+	static struct silence all[] = {
+		{"pg map", -ETIMEDOUT}, {"pg map", -ENOTCONN}, {"pg map", -ESHUTDOWN},
+		{"query", -ETIMEDOUT},  {"query", -ENOTCONN},  {"query", -ESHUTDOWN},
+	};
+	struct fixture *x = *state;
+
+	many_pgs(x);
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		fake_answer_with(x->f, no_answer, &all[i]);
+		assert_in_range(failed_proof(x, all[i].kind, all[i].code), 1, CN_THREADS);
+	}
+	fake_answer_with(x->f, NULL, NULL);
+	assert_proof(x, true, NULL);
+}
+
+/* No primary just now, a PG that was just merged away: that costs no time, and the others are asked all the same. */
+static void test_an_error_at_once_does_not(void **state)
+{
+	struct fixture *x = *state;
+
+	many_pgs(x);
+	fake_fault(x->f, "query", 0, 1, -ENXIO, false);
+	assert_int_equal(failed_proof(x, "query", -ENXIO), MANY);
+}
+
+static void test_signal_ends_the_proof(void **state)
+{
+	struct fixture *x = *state;
+	size_t asked;
+
+	many_pgs(x);
+	cn_interrupt_set(true);
+	asked = failed_proof(x, "pg map", -EINTR);
+	cn_interrupt_set(false);
+	assert_int_equal(asked, 0);
+}
+
+/* Who is not asked is not proven; that --timeout is over is said by the step. */
+static void test_timeout_ends_the_proof(void **state)
+{
+	struct fixture *x = *state;
+
+	many_pgs(x);
+	x->run.timeout_at_ms = x->clock.boot_ms;
+	assert_proof(x, true, "PG 1.0 was not asked");
+	assert_int_equal(fake_count(x->f, "pg map"), MANY);
+	x->run.timeout_at_ms++;
+	assert_proof(x, true, NULL);
+}
+
+static atomic_uint clock_reads;
+
+static int64_t counted_ms(struct cn_clock *c)
+{
+	atomic_fetch_add(&clock_reads, 1);
+	return ((struct fakeclock *)c)->boot_ms;
+}
+
+/* The agent's clock feeds systemd's watchdog: a cluster that is slow with each PG must not look like an agent that hangs. */
+static void test_clock_is_read_for_each_pg(void **state)
+{
+	struct fixture *x = *state;
+
+	many_pgs(x);
+	x->clock.clock.boot_ms = counted_ms;
+	atomic_store(&clock_reads, 0);
+	assert_proof(x, true, NULL);
+	assert_true(atomic_load(&clock_reads) >= MANY);
+}
+
 #define with_drain(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int main(void)
@@ -391,6 +519,11 @@ int main(void)
 		with_drain(test_split_off_pg_is_watched),
 		with_drain(test_deleted_pool_holds_nobody_up),
 		with_drain(test_no_answer_is_no_proof),
+		with_drain(test_silence_ends_the_proof),
+		with_drain(test_an_error_at_once_does_not),
+		with_drain(test_signal_ends_the_proof),
+		with_drain(test_timeout_ends_the_proof),
+		with_drain(test_clock_is_read_for_each_pg),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
