@@ -209,6 +209,8 @@ int cn_step_prove(struct cn_run *run, bool need_safe, struct cn_error *err)
 		if (r < 0)
 			reason = cn_strdup(err->message ? err->message : "no answer");
 		failed = r < 0;
+		if (failed) /* says nothing of how many are missing */
+			missing = patience.since_ms ? (size_t)patience.count : SIZE_MAX / 2;
 		cn_error_release(err);
 		if (!reason)
 			break;
