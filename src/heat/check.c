@@ -23,7 +23,7 @@ const char *cn_finding_level_name(enum cn_finding_level l)
 	return l == CN_FINDING_OK ? "ok" : l == CN_FINDING_WARNING ? "warning" : "problem";
 }
 
-/* mend is our own text, or NULL. */
+/* mend may be NULL. */
 static void found(struct cn_findings *l, enum cn_finding_level level, const char *mend, const char *fmt, ...) _printf_(4, 5);
 static void found(struct cn_findings *l, enum cn_finding_level level, const char *mend, const char *fmt, ...)
 {
@@ -199,6 +199,36 @@ static enum whose whose_deployment(const json_t *resources, const json_t *r)
 	return group && strcmp(json_string_value(group), "cephnode") == 0 ? OURS : FOREIGN;
 }
 
+/* What depends on nothing here Heat deletes at the same time as it begins the drain. */
+static void check_order(const json_t *resources, const char *drain, const char *member, struct cn_findings *ret)
+{
+	const json_t *depends = json_object_get(cn_json_obj(resources, drain), "depends_on");
+	const char *name;
+	json_t *r;
+
+	json_object_foreach ((json_t *)resources, name, r) {
+		const char *type = cn_json_str(r, "type", "");
+		bool port = strcmp(type, "OS::Neutron::Port") == 0;
+		_cleanup_free_ char *mend = NULL;
+
+		if ((!port && strcmp(type, "OS::Cinder::VolumeAttachment") != 0) || names(depends, name))
+			continue;
+		mend = cn_asprintf("name it in depends_on of '%s'", drain);
+		found(ret, port ? CN_FINDING_WARNING : CN_FINDING_PROBLEM, mend,
+		      "%s: '%s' (%s) is deleted at the same time as '%s': the node loses it before it is drained", member, name,
+		      type, drain);
+	}
+}
+
+/* The server that a property of a resource stands for, NULL: none of this template. */
+static const json_t *server_of(const json_t *resources, const json_t *r, const char *property)
+{
+	const char *name = cn_json_str(cn_json_obj(cn_json_obj(r, "properties"), property), "get_resource", NULL);
+	const json_t *server = name ? cn_json_obj(resources, name) : NULL;
+
+	return strcmp(cn_json_str(server, "type", ""), "OS::Nova::Server") == 0 ? server : NULL;
+}
+
 /* The deployments of the member; beside a gate only those that are certainly meant to drain count. */
 static void check_deployments(const json_t *resources, bool gate, const char *member, struct cn_findings *ret)
 {
@@ -217,6 +247,11 @@ static void check_deployments(const json_t *resources, bool gate, const char *me
 		at_delete = names(json_object_get(cn_json_obj(r, "properties"), "actions"), "DELETE");
 		if (whose == OURS || (whose == UNKNOWN && at_delete && !gate)) {
 			check_deployment(r, name, member, ret);
+			if (!server_of(resources, r, "server"))
+				found(ret, CN_FINDING_PROBLEM, "say server: {get_resource: server}",
+				      "%s: the server of '%s' is not that of its template, which does not wait for it", member,
+				      name);
+			check_order(resources, name, member, ret);
 			drained = true;
 		}
 	}
@@ -228,42 +263,21 @@ static void check_deployments(const json_t *resources, bool gate, const char *me
 		      member);
 }
 
-/* Heat deletes first what depends on others: the gate's value is what makes the server wait for it. */
-static void check_gate(const json_t *resources, const json_t *gate, const char *member, struct cn_findings *ret)
-{
-	const char *server = cn_json_str(cn_json_obj(cn_json_obj(gate, "properties"), "value"), "get_resource", NULL);
-	const json_t *of = server ? cn_json_obj(resources, server) : NULL;
-
-	if (of && strcmp(cn_json_str(of, "type", ""), "OS::Nova::Server") == 0)
-		return;
-	found(ret, CN_FINDING_PROBLEM, "say " CN_GATE ": {type: OS::Heat::Value, properties: {value: {get_resource: server}}}",
-	      "%s: the value of '" CN_GATE
-	      "' is not the server of its template: the server is deleted at the same time as the gate",
-	      member);
-}
-
 void cn_check_template(const json_t *template, const char *member, struct cn_findings *ret)
 {
 	const json_t *resources = cn_json_obj(template, "resources"), *drain = cn_json_obj(resources, CN_GATE);
-	const json_t *depends = json_object_get(drain, "depends_on");
 	bool gate = strcmp(cn_json_str(drain, "type", ""), "OS::Heat::Value") == 0;
-	const char *name;
-	json_t *r;
 
+	/* Heat deletes first what depends on others: the gate's value is what makes the server wait for it. */
+	if (gate && !server_of(resources, drain, "value"))
+		found(ret, CN_FINDING_PROBLEM,
+		      "say " CN_GATE ": {type: OS::Heat::Value, properties: {value: {get_resource: server}}}",
+		      "%s: the value of '" CN_GATE
+		      "' is not the server of its template: the server is deleted at the same time as the gate",
+		      member);
 	if (gate)
-		check_gate(resources, drain, member, ret);
+		check_order(resources, CN_GATE, member, ret);
 	check_deployments(resources, gate, member, ret);
-	json_object_foreach ((json_t *)resources, name, r) {
-		const char *type = cn_json_str(r, "type", "");
-
-		if ((strcmp(type, "OS::Cinder::VolumeAttachment") != 0 && strcmp(type, "OS::Neutron::Port") != 0) || !drain ||
-		    names(depends, name))
-			continue;
-		found(ret, strcmp(type, "OS::Neutron::Port") == 0 ? CN_FINDING_WARNING : CN_FINDING_PROBLEM,
-		      "name it in depends_on of '" CN_GATE "'",
-		      "%s: '%s' (%s) is deleted at the same time as the gate: the node loses it before it is drained", member,
-		      name, type);
-	}
 }
 
 /* --- the stack --- */

@@ -336,7 +336,8 @@ static void test_templates(void **state _unused_)
 #define CONFIG(group) "'c':{'type':'OS::Heat::SoftwareConfig','properties':{'group':'" group "'}}"
 #define DEPLOYMENT "'d':{'type':'OS::Heat::SoftwareDeployment','properties':{'config':{'get_resource':'c'},"
 #define UNKNOWN "'e':{'type':'OS::Heat::SoftwareDeployment','properties':{'config':{'get_param':'c'},"
-#define GOOD "'actions':['DELETE'],'signal_transport':'HEAT_SIGNAL'}}"
+#define GOOD "'actions':['DELETE'],'signal_transport':'HEAT_SIGNAL',"
+#define ITS "'server':{'get_resource':'server'}}"
 	static const struct {
 		const char *json;
 		enum cn_finding_level level;
@@ -357,19 +358,31 @@ static void test_templates(void **state _unused_)
 		{"{'resources':{" GATE "[]}," CONFIG("script") "," DEPLOYMENT "'actions':['CREATE']}}}}", CN_FINDING_OK, NULL},
 		{"{'resources':{" GATE "[]}," UNKNOWN "'actions':['DELETE']}}}}", CN_FINDING_OK, NULL},
 		/* without a gate there must be one of ours */
-		{"{'resources':{" CONFIG("cephnode") "," DEPLOYMENT GOOD "}}", CN_FINDING_OK, NULL},
-		{"{'resources':{" UNKNOWN GOOD "}}", CN_FINDING_OK, NULL},
-		{"{'resources':{" CONFIG("cephnode") "," DEPLOYMENT GOOD "," UNKNOWN "'actions':['CREATE']}}}}", CN_FINDING_OK,
-		 NULL},
-		{"{'resources':{" CONFIG("script") "," DEPLOYMENT GOOD "}}", CN_FINDING_PROBLEM, "no deployment of the group"},
+		{"{'resources':{" SERVER "," CONFIG("cephnode") "," DEPLOYMENT GOOD ITS "}}}", CN_FINDING_OK, NULL},
+		{"{'resources':{" SERVER "," UNKNOWN GOOD ITS "}}}", CN_FINDING_OK, NULL},
+		{"{'resources':{" SERVER "," CONFIG("cephnode") "," DEPLOYMENT GOOD ITS "}," UNKNOWN "'actions':['CREATE']}}}}",
+		 CN_FINDING_OK, NULL},
+		{"{'resources':{" SERVER "," CONFIG("script") "," DEPLOYMENT GOOD ITS "}}}", CN_FINDING_PROBLEM,
+		 "no deployment of the group"},
 		{"{'resources':{" UNKNOWN "'signal_transport':'HEAT_SIGNAL'}}}}", CN_FINDING_PROBLEM,
 		 "no deployment of the group"},
-		{"{'resources':{" UNKNOWN "'actions':['DELETE']}}}}", CN_FINDING_PROBLEM, "CFN_SIGNAL"},
-		{"{'resources':{" CONFIG("cephnode") "," DEPLOYMENT
-						     "'actions':['DELETE','UPDATE'],'signal_transport':'HEAT_SIGNAL'}}}}",
+		{"{'resources':{" SERVER "," UNKNOWN "'actions':['DELETE']," ITS "}}}", CN_FINDING_PROBLEM, "CFN_SIGNAL"},
+		{"{'resources':{" SERVER "," CONFIG(
+			 "cephnode") "," DEPLOYMENT "'actions':['DELETE','UPDATE'],'signal_transport':'HEAT_SIGNAL'," ITS "}}}",
 		 CN_FINDING_PROBLEM, "other actions"},
-		{"{'resources':{" CONFIG("cephnode") "," DEPLOYMENT "'signal_transport':'HEAT_SIGNAL'}}}}", CN_FINDING_PROBLEM,
-		 "does not run"},
+		{"{'resources':{" SERVER "," CONFIG("cephnode") "," DEPLOYMENT "'signal_transport':'HEAT_SIGNAL'," ITS "}}}",
+		 CN_FINDING_PROBLEM, "does not run"},
+		/* whatever it is called, volumes wait for it, and the server does */
+		{"{'resources':{" SERVER "," VOLUME "," CONFIG("cephnode") "," DEPLOYMENT GOOD ITS "}}}", CN_FINDING_PROBLEM,
+		 "at the same time as 'd'"},
+		{"{'resources':{" SERVER "," VOLUME "," CONFIG("cephnode") "," DEPLOYMENT GOOD ITS ",'depends_on':['a']}}}",
+		 CN_FINDING_OK, NULL},
+		{"{'resources':{" GATE "['a']}," VOLUME "," CONFIG("cephnode") "," DEPLOYMENT GOOD ITS "}}}", CN_FINDING_PROBLEM,
+		 "at the same time as 'd'"},
+		{"{'resources':{" SERVER "," CONFIG("cephnode") "," DEPLOYMENT GOOD "'server':{'get_param':'s'}}}}}",
+		 CN_FINDING_PROBLEM, "the server of 'd' is not"},
+		{"{'resources':{" CONFIG("cephnode") "," DEPLOYMENT GOOD ITS "}}}", CN_FINDING_PROBLEM,
+		 "the server of 'd' is not"},
 		{"{'resources':[]}", CN_FINDING_PROBLEM, "no gate and no deployment"},
 	};
 
