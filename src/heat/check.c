@@ -176,8 +176,11 @@ static void check_deployment(const json_t *r, const char *name, const char *memb
 		found(ret, CN_FINDING_PROBLEM, "say actions: [DELETE]", "%s: '%s' %s", member, name,
 		      names(actions, "DELETE") ? "would drain the node at other actions than DELETE, too"
 					       : "does not run when the node is deleted");
-	if (strcmp(transport, "HEAT_SIGNAL") != 0 && strcmp(transport, "TEMP_URL_SIGNAL") != 0 &&
-	    strcmp(transport, "ZAQAR_SIGNAL") != 0)
+	if (strcmp(transport, "NO_SIGNAL") == 0)
+		found(ret, CN_FINDING_PROBLEM, "say signal_transport: HEAT_SIGNAL",
+		      "%s: '%s' answers nothing (NO_SIGNAL): Heat does not wait for it, the server goes undrained", member, name);
+	else if (strcmp(transport, "HEAT_SIGNAL") != 0 && strcmp(transport, "TEMP_URL_SIGNAL") != 0 &&
+		 strcmp(transport, "ZAQAR_SIGNAL") != 0)
 		found(ret, CN_FINDING_PROBLEM, "say signal_transport: HEAT_SIGNAL",
 		      "%s: '%s' answers by %s, whose URL is dead after 15 minutes: a longer drain ends in a timeout", member,
 		      name, transport);
@@ -229,6 +232,35 @@ static const json_t *server_of(const json_t *resources, const json_t *r, const c
 	return strcmp(cn_json_str(server, "type", ""), "OS::Nova::Server") == 0 ? server : NULL;
 }
 
+/* Does the server hear of its deployment, and wait for it? */
+static void check_server(const json_t *server, const char *name, const char *member, struct cn_findings *ret)
+{
+	const json_t *p = cn_json_obj(server, "properties");
+	const char *format = cn_json_str(p, "user_data_format", json_object_get(p, "user_data_format") ? NULL : "HEAT_CFNTOOLS"),
+		   *transport = cn_json_str(p, "software_config_transport", "POLL_SERVER_CFN");
+
+	if (!server) {
+		found(ret, CN_FINDING_PROBLEM, "say server: {get_resource: server}",
+		      "%s: the server of '%s' is not that of its template, which does not wait for it", member, name);
+		return;
+	}
+	if (!format)
+		found(ret, CN_FINDING_WARNING, "is it SOFTWARE_CONFIG? Then say so in the template",
+		      "%s: the server's user_data_format cannot be read from its template", member);
+	else if (strcmp(format, "SOFTWARE_CONFIG") != 0)
+		found(ret, CN_FINDING_PROBLEM,
+		      "make new nodes with user_data_format: SOFTWARE_CONFIG; careful: on a node that stands, this change "
+		      "replaces the server",
+		      "%s: the server's user_data_format is %s: it never hears of '%s', each scale-down ends in the timeout",
+		      member, format, name);
+	else if (strcmp(transport, "POLL_SERVER_CFN") == 0)
+		found(ret, CN_FINDING_WARNING, "say software_config_transport: POLL_SERVER_HEAT",
+		      "%s: the server asks heat-api-cfn for '%s' (POLL_SERVER_CFN): where that does not run, or Keystone refuses "
+		      "its "
+		      "signatures (OSSA-2025-002), the drain never begins",
+		      member, name);
+}
+
 /* The deployments of the member; beside a gate only those that are certainly meant to drain count. */
 static void check_deployments(const json_t *resources, bool gate, const char *member, struct cn_findings *ret)
 {
@@ -247,10 +279,7 @@ static void check_deployments(const json_t *resources, bool gate, const char *me
 		at_delete = names(json_object_get(cn_json_obj(r, "properties"), "actions"), "DELETE");
 		if (whose == OURS || (whose == UNKNOWN && at_delete && !gate)) {
 			check_deployment(r, name, member, ret);
-			if (!server_of(resources, r, "server"))
-				found(ret, CN_FINDING_PROBLEM, "say server: {get_resource: server}",
-				      "%s: the server of '%s' is not that of its template, which does not wait for it", member,
-				      name);
+			check_server(server_of(resources, r, "server"), name, member, ret);
 			check_order(resources, name, member, ret);
 			drained = true;
 		}

@@ -329,7 +329,8 @@ static void test_environment_of_one(void **state _unused_)
 
 static void test_templates(void **state _unused_)
 {
-#define SERVER "'server':{'type':'OS::Nova::Server'}"
+#define SERVER SERVED("'user_data_format':'SOFTWARE_CONFIG','software_config_transport':'POLL_SERVER_HEAT'")
+#define SERVED(properties) "'server':{'type':'OS::Nova::Server','properties':{" properties "}}"
 #define VALUE "'properties':{'value':{'get_resource':'server'}}"
 #define GATE SERVER ",'drain':{'type':'OS::Heat::Value'," VALUE ",'depends_on':"
 #define VOLUME "'a':{'type':'OS::Cinder::VolumeAttachment'}"
@@ -383,6 +384,18 @@ static void test_templates(void **state _unused_)
 		 CN_FINDING_PROBLEM, "the server of 'd' is not"},
 		{"{'resources':{" CONFIG("cephnode") "," DEPLOYMENT GOOD ITS "}}}", CN_FINDING_PROBLEM,
 		 "the server of 'd' is not"},
+		/* nothing waits for an answer, or nobody hears the question */
+		{"{'resources':{" SERVER "," UNKNOWN "'actions':['DELETE'],'signal_transport':'NO_SIGNAL'," ITS "}}}",
+		 CN_FINDING_PROBLEM, "Heat does not wait for it"},
+		{"{'resources':{" SERVED("") "," UNKNOWN GOOD ITS "}}}", CN_FINDING_PROBLEM,
+		 "is HEAT_CFNTOOLS: it never hears of 'e'"},
+		{"{'resources':{" SERVED("'user_data_format':'RAW'") "," UNKNOWN GOOD ITS "}}}", CN_FINDING_PROBLEM, "is RAW"},
+		{"{'resources':{" SERVED("'user_data_format':{'get_param':'f'}") "," UNKNOWN GOOD ITS "}}}", CN_FINDING_WARNING,
+		 "cannot be read"},
+		{"{'resources':{" SERVED("'user_data_format':'SOFTWARE_CONFIG'") "," UNKNOWN GOOD ITS "}}}", CN_FINDING_WARNING,
+		 "POLL_SERVER_CFN"},
+		{"{'resources':{'server':{'type':'OS::Nova::Server'},'drain':{'type':'OS::Heat::Value'," VALUE "}}}",
+		 CN_FINDING_OK, NULL}, /* a gate asks nothing of the server */
 		{"{'resources':[]}", CN_FINDING_PROBLEM, "no gate and no deployment"},
 	};
 
