@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define HOUR_MINS 60
 #define SHORT_MINS 1440
 
 void cn_findings_release(struct cn_findings *l)
@@ -336,7 +337,7 @@ static void not_read(const struct cn_error *err, const char *what, const char *u
 		      err->message, unseen);
 }
 
-static void check_stack_itself(const json_t *stack, struct cn_findings *ret)
+void cn_check_stack(const json_t *stack, struct cn_findings *ret)
 {
 	int64_t mins = cn_json_int(stack, "timeout_mins", 0);
 	const char *status = cn_json_str(stack, "stack_status", "?"),
@@ -349,7 +350,7 @@ static void check_stack_itself(const json_t *stack, struct cn_findings *ret)
 		found(ret, CN_FINDING_PROBLEM, mend,
 		      "the stack has no timeout_mins: Heat gives a deletion up after its default, an hour if nobody changed it");
 	else if (mins < SHORT_MINS)
-		found(ret, CN_FINDING_WARNING, mend,
+		found(ret, mins <= HOUR_MINS ? CN_FINDING_PROBLEM : CN_FINDING_WARNING, mend,
 		      "Heat gives a deletion up after %" PRId64 " minutes (timeout_mins): will a drain be done by then?", mins);
 	else
 		found(ret, CN_FINDING_OK, NULL, "Heat gives a drain %" PRId64 " minutes (timeout_mins)", mins);
@@ -429,7 +430,7 @@ int cn_heat_check_stack(struct cn_os *os, const char *name, struct cn_members *r
 	if (r < 0)
 		return r;
 	cn_check_credential(cn_os_token_info(os), ret);
-	check_stack_itself(stack, ret);
+	cn_check_stack(stack, ret);
 	check_members(os, ret_members, ret);
 	check_hooks(os, &ref, ret_members, ret);
 	return 0;

@@ -408,6 +408,29 @@ static void test_templates(void **state _unused_)
 	}
 }
 
+/* None is Heat's default, an hour: to say an hour is no better. */
+static void test_time(void **state _unused_)
+{
+	static const struct {
+		const char *mins;
+		enum cn_finding_level level;
+		const char *text;
+	} all[] = {{"null", CN_FINDING_PROBLEM, "no timeout_mins"},    {"1", CN_FINDING_PROBLEM, "after 1 minutes"},
+		   {"60", CN_FINDING_PROBLEM, "after 60 minutes"},     {"61", CN_FINDING_WARNING, "after 61 minutes"},
+		   {"1439", CN_FINDING_WARNING, "after 1439 minutes"}, {"1440", CN_FINDING_OK, "a drain 1440 minutes"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		_cleanup_free_ char *text = cn_asprintf("{'timeout_mins':%s,'stack_status':'CREATE_COMPLETE',"
+							"'outputs':[{'output_key':'scale_storage_dn_url'}]}",
+							all[i].mins);
+		_cleanup_json_ json_t *stack = parsed(text);
+		struct cn_findings l = {};
+
+		cn_check_stack(stack, &l);
+		assert_finding(&l, all[i].level, all[i].text);
+	}
+}
+
 /* A node's own user, whose login stands in its user data: it may not do what the agent must. */
 static void test_credential_of_a_node(void **state _unused_)
 {
@@ -461,6 +484,7 @@ int main(void)
 		cmocka_unit_test(test_environments),
 		cmocka_unit_test(test_environment_of_one),
 		cmocka_unit_test(test_templates),
+		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_credentials),
 		cmocka_unit_test(test_credential_of_a_node),
 		cmocka_unit_test(test_journals_that_speak),

@@ -26,6 +26,7 @@ void cn_heat_check_nodes(struct cn_os *os, struct cn_cluster *c, struct cn_kube 
 			 struct cn_findings *ret);
 
 /* Parts of it, on what Heat answers. */
+void cn_check_stack(const json_t *stack, struct cn_findings *ret); /* its time, its state, its URL */
 /* environment: of the stack. Does the gate of this member have its hook? member NULL: of every member there is or will be. group:
  * its resource in the stack, NULL: none. */
 void cn_check_environment(const json_t *environment, const char *group, const char *member, struct cn_findings *ret);
