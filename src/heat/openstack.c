@@ -84,6 +84,11 @@ static int find_file(const char *name, const char *env, json_t **ret, char **ret
 			cn_asprintf("%s/%s.%s", dirs[i / ARRAY_SIZE(suffixes)], name, suffixes[i % ARRAY_SIZE(suffixes)]);
 
 		r = load_yaml(path, ret, err);
+		if (r == -EACCES || r == -ENOTDIR || r == -EISDIR) { /* another user's, and nobody named it */
+			cn_debug("%s", err->message);
+			cn_error_release(err);
+			continue;
+		}
 		if (r < 0)
 			return r;
 		if (*ret) {
@@ -206,7 +211,9 @@ static int cloud_of_file(const char *name, json_t **ret, char **ret_source, stru
 		return r;
 	if (!doc && name) {
 		cn_error_set(err, CN_USAGE, ENOENT, "there is no clouds.yaml that could tell of cloud '%s'", name);
-		cn_error_hint(err, "looked at OS_CLIENT_CONFIG_FILE, ./, ~/.config/openstack/ and /etc/openstack/");
+		cn_error_hint(err,
+			      "looked at OS_CLIENT_CONFIG_FILE, ./, ~/.config/openstack/ and /etc/openstack/; -v tells of files "
+			      "that may not be read");
 		return -ENOENT;
 	}
 	clouds = doc ? json_object_get(doc, "clouds") : NULL;

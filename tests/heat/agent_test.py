@@ -19,6 +19,8 @@ CEPHNODE = os.environ["CEPHNODE"]
 
 
 class Case(unittest.TestCase):
+    before = ()     # words in front of the command
+
     def setUp(self):
         self.cloud = self.enterContext(Cloud())
         self.cloud.member("m1", "127.0.1.1")
@@ -30,7 +32,7 @@ class Case(unittest.TestCase):
         return keep | {"HOME": str(self.home)} | (self.cloud.env() if env is None else env)
 
     def popen(self, *args, env=None, command="agent", stderr=subprocess.PIPE):
-        return subprocess.Popen([CEPHNODE, "-c", "/nonexistent.conf", "heat", command, "--stack", "storage", *args], env=self.environment(env),
+        return subprocess.Popen([*self.before, CEPHNODE, "-c", "/nonexistent.conf", "heat", command, "--stack", "storage", *args], env=self.environment(env),
                                 cwd=self.home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True)
 
     def run_it(self, code, *args, words=(), env=None):
@@ -215,6 +217,34 @@ class Config(Case):
         self.once(2, "application_credential_secret", env={})
         (self.home / "secure.yaml").write_text("clouds:\n  test:\n    auth:\n      application_credential_secret: %s\n" % secret)
         self.once(0, env={})
+
+    def test_secure_yaml_of_another(self):
+        """Nobody named it, and it cannot be read: as if it were not there. One that OS_CLIENT_SECURE_FILE names is needed."""
+        self.before = ("setpriv", "--bounding-set=-all") if os.geteuid() == 0 else ()     # root is kept from nothing
+        self.cloud.yaml(self.home)
+        secure = self.home / "secure.yaml"
+        secure.touch(mode=0)
+        self.assertNotIn("secure.yaml", self.once(0, env={}))
+        self.once(0, "cannot read ./secure.yaml: Permission denied", env={}, args=("-v",))
+        self.once(2, "secure.yaml: Permission denied", env={"OS_CLIENT_SECURE_FILE": str(secure)})
+        self.once(2, "does not exist", env={"OS_CLIENT_SECURE_FILE": str(secure) + ".not"})
+        secure.unlink()
+        secure.mkdir()
+        self.once(0, env={})
+        self.once(2, "secure.yaml: Is a directory", env={"OS_CLIENT_SECURE_FILE": str(secure)})
+        (self.home / "file").touch()
+        self.once(0, env={"XDG_CONFIG_HOME": str(self.home / "file")})
+
+    def test_clouds_yaml_of_another(self):
+        """The next place is looked at; a broken one is told of."""
+        folder = self.home / ".config/openstack"
+        folder.mkdir(parents=True)
+        self.cloud.yaml(folder)
+        (self.home / "clouds.yaml").mkdir()
+        self.once(0, env={"OS_CLOUD": "test"})
+        self.once(2, "clouds.yaml: Is a directory", env={"OS_CLIENT_CONFIG_FILE": str(self.home / "clouds.yaml")})
+        (folder / "clouds.yaml").unlink()
+        self.once(2, "there is no clouds.yaml", "-v tells", env={"OS_CLOUD": "test"})
 
     def test_nothing(self):
         self.once(2, "which OpenStack cloud", "OS_CLOUD", env={})

@@ -21,7 +21,7 @@ struct cn_os_config {
 };
 
 /* cloud: of --os-cloud, or NULL. clouds.yaml is OS_CLIENT_CONFIG_FILE, else the first of ./, ~/.config/openstack/ and
- * /etc/openstack/ that has one (also .yml and .json); secure.yaml likewise. Reads files, connects nowhere. CN_USAGE: nothing is
- * configured, or what is there cannot be used; the message names file and key, never a value. */
+ * /etc/openstack/ that has one (also .yml and .json) that may be read; secure.yaml likewise. Reads files, connects nowhere.
+ * CN_USAGE: nothing is configured, or what is there cannot be used; the message names file and key, never a value. */
 int cn_os_config_load(const char *cloud, struct cn_os_config *ret, struct cn_error *err);
 void cn_os_config_release(struct cn_os_config *c); /* wipes the secrets */
