@@ -6,6 +6,7 @@
 
 #include "cephnode/base/log.h"
 #include "heat/stamp.h"
+#include "heat/token.h"
 
 #define RENEW_BEFORE_MS 120000
 #define MAX_WORDS 300
@@ -15,9 +16,8 @@ struct cn_os {
 	struct cn_clock *clock;
 	struct cn_http *http;
 	char *token;
-	json_t *info;                   /* the "token" of Keystone's answer */
+	struct cn_os_token is;          /* what Keystone says of it */
 	int64_t renew_at_ms, end_at_ms; /* CLOCK_BOOTTIME: the clocks of two machines need not agree */
-	char *url[2];                   /* by enum cn_os_service, without trailing slash */
 };
 
 static const struct {
@@ -43,12 +43,7 @@ static void forget_token(struct cn_os *os)
 {
 	cn_secret_free(os->token);
 	os->token = NULL;
-	json_decref(os->info);
-	os->info = NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(os->url); i++) {
-		free(os->url[i]);
-		os->url[i] = NULL;
-	}
+	cn_os_token_release(&os->is);
 }
 
 void cn_os_free(struct cn_os *os)
@@ -69,7 +64,7 @@ void cn_os_answer_release(struct cn_os_answer *a)
 
 const json_t *cn_os_token_info(const struct cn_os *os)
 {
-	return os->info;
+	return os->is.info;
 }
 
 /* --- login --- */
@@ -119,9 +114,9 @@ static json_t *login_body(const struct cn_os_config *c)
 }
 
 /* The service's endpoint in the catalogue. Where several regions have one, the configuration must say which is meant. */
-static int endpoint(const struct cn_os *os, enum cn_os_service service, const json_t *token, char **ret, struct cn_error *err)
+static int endpoint(const struct cn_os_config *c, enum cn_os_service service, const json_t *token, char **ret,
+		    struct cn_error *err)
 {
-	const struct cn_os_config *c = os->config;
 	const char *url = service == CN_OS_HEAT ? c->heat_url : c->nova_url, *region = c->region;
 	const json_t *entry, *e;
 	size_t i, k, len;
@@ -144,46 +139,67 @@ static int endpoint(const struct cn_os *os, enum cn_os_service service, const js
 			url = cn_json_str(e, "url", NULL);
 		}
 	}
-	if (!url || !*url) {
+	len = url ? strlen(url) : 0;
+	while (len && url[len - 1] == '/')
+		len--;
+	if (!len) {
 		cn_error_set(err, CN_FAILED, ENXIO, "the catalogue of this cloud has no %s endpoint of %s%s%s", c->interface,
 			     services[service].name, region ? " in region " : "", region ? region : "");
 		cn_error_hint(err, "check region_name and interface of %s", c->source);
 		return -ENXIO;
 	}
-	len = strlen(url);
-	while (len && url[len - 1] == '/')
-		len--;
 	*ret = cn_strndup(url, len);
 	return 0;
+}
+
+int cn_os_token_read(const json_t *answer, const struct cn_os_config *c, struct cn_os_token *ret, struct cn_error *err)
+{
+	json_t *token = cn_json_obj(answer, "token");
+	struct cn_os_token t = {};
+	int64_t from, to;
+	int r = 0;
+
+	if (!token)
+		return cn_error_set(err, CN_FAILED, EBADMSG, "Keystone's answer has no token: is auth_url that of Keystone?");
+	for (size_t i = 0; i < ARRAY_SIZE(services) && r == 0; i++)
+		r = endpoint(c, (enum cn_os_service)i, token, &t.url[i], err);
+	if (r < 0) {
+		cn_os_token_release(&t);
+		return r;
+	}
+	from = cn_os_time(cn_json_str(token, "issued_at", ""));
+	to = cn_os_time(cn_json_str(token, "expires_at", ""));
+	t.info = json_incref(token);
+	t.life_ms = MAX(to - from, (int64_t)1000);
+	*ret = t;
+	return 0;
+}
+
+void cn_os_token_release(struct cn_os_token *t)
+{
+	json_decref(t->info);
+	for (size_t i = 0; i < ARRAY_SIZE(t->url); i++)
+		free(t->url[i]);
+	*t = (struct cn_os_token){};
 }
 
 static int take_token(struct cn_os *os, struct cn_http_response *r, struct cn_error *err)
 {
 	_cleanup_json_ json_t *doc = cn_json_parse(r->body, r->len, err);
-	json_t *token = doc ? cn_json_obj(doc, "token") : NULL;
-	char *url[ARRAY_SIZE(services)] = {};
-	int64_t life, now = cn_clock_boot_ms(os->clock);
-	int e = 0;
+	int64_t now = cn_clock_boot_ms(os->clock);
+	struct cn_os_token t = {};
+	int e;
 
 	if (!doc)
 		return cn_error_wrap(err, "Keystone's answer");
-	if (!token || !r->auth_token)
-		return cn_error_set(err, CN_FAILED, EBADMSG, "Keystone's answer has no token: is auth_url that of Keystone?");
-	for (size_t i = 0; i < ARRAY_SIZE(services) && e == 0; i++)
-		e = endpoint(os, (enum cn_os_service)i, token, &url[i], err);
-	if (e < 0) {
-		for (size_t i = 0; i < ARRAY_SIZE(url); i++)
-			free(url[i]);
+	e = cn_os_token_read(r->auth_token ? doc : NULL, os->config, &t, err);
+	if (e < 0)
 		return e;
-	}
 	forget_token(os);
-	memcpy(os->url, url, sizeof(url));
-	os->info = json_incref(token);
+	os->is = t;
 	os->token = TAKE_PTR(r->auth_token);
-	life = cn_os_time(cn_json_str(token, "expires_at", "")) - cn_os_time(cn_json_str(token, "issued_at", ""));
-	life = MAX(life, 1000);
-	os->end_at_ms = now + life;
-	os->renew_at_ms = now + life - MIN((int64_t)RENEW_BEFORE_MS, life / 5);
+	os->end_at_ms = now + t.life_ms;
+	os->renew_at_ms = os->end_at_ms - MIN((int64_t)RENEW_BEFORE_MS, t.life_ms / 5);
 	return 0;
 }
 
@@ -260,7 +276,7 @@ int cn_os_login(struct cn_os *os, struct cn_error *err)
 static int send_once(struct cn_os *os, enum cn_os_service service, const char *method, const char *path, const char *body,
 		     struct cn_http_response *ret, struct cn_error *err)
 {
-	_cleanup_free_ char *url = cn_asprintf("%s%s", os->url[service], path);
+	_cleanup_free_ char *url = cn_asprintf("%s%s", os->is.url[service], path);
 	char *token = cn_asprintf("X-Auth-Token: %s", os->token);
 	const char *headers[] = {"Accept: application/json", token, NULL};
 	struct cn_http_request request = {
