@@ -49,7 +49,84 @@ static bool has_role(const json_t *token, const char *name)
 	return false;
 }
 
-void cn_check_credential(const json_t *token, struct cn_findings *ret)
+/* As Keystone's middleware does: '*' is some of one segment, "**" anything. */
+static bool allows(const char *rule, const char *path)
+{
+	if (rule[0] == '*' && rule[1] == '*') {
+		for (;; path++) {
+			if (allows(rule + 2, path))
+				return true;
+			if (!*path)
+				return false;
+		}
+	}
+	if (rule[0] == '*') {
+		while (*path && *path != '/')
+			if (allows(rule + 1, ++path))
+				return true;
+		return false;
+	}
+	return *rule == *path && (!*rule || allows(rule + 1, path + 1));
+}
+
+/* 2: the rule is for this and no more; 1: for more than this; 0: not for this. base: the path in the service's address; a proxy
+ * may have taken its first parts away before the service sees it. */
+static int rule_for(const char *rule, const char *base, const char *path)
+{
+	for (const char *b = base; b; b = strchr(b + 1, '/')) {
+		_cleanup_free_ char *full = cn_asprintf("%s%s", b, path);
+
+		if (allows(rule, full))
+			return strcmp(rule, full) == 0 ? 2 : 1;
+		if (!*b)
+			break;
+	}
+	return 0;
+}
+
+/* The path of a rule; {a_name} in it is another way to say '*'. */
+static char *rule_path(const json_t *rule)
+{
+	char *text = cn_strdup(cn_json_str(rule, "path", ""));
+	size_t len = 0;
+
+	for (const char *c = text; *c; c++) {
+		const char *end = *c == '{' ? strchr(c, '}') : NULL;
+
+		text[len++] = end ? '*' : *c;
+		c = end ? end : c;
+	}
+	text[len] = '\0';
+	return text;
+}
+
+/* What rule_for() says of the service's addresses, the best of it. They hold the project's id where the service wants it. */
+static int rule_lets(const json_t *token, const json_t *rule, const char *const *needed)
+{
+	_cleanup_free_ char *path = rule_path(rule);
+	const json_t *service, *endpoint;
+	int best = 0;
+	size_t i, k;
+
+	if (strcmp(cn_json_str(rule, "service", ""), needed[0]) != 0 || strcmp(cn_json_str(rule, "method", ""), needed[1]) != 0)
+		return 0;
+	json_array_foreach (cn_json_arr(token, "catalog"), i, service) {
+		if (strcmp(cn_json_str(service, "type", ""), needed[0]) != 0)
+			continue;
+		json_array_foreach (cn_json_arr(service, "endpoints"), k, endpoint) {
+			const char *host = strstr(cn_json_str(endpoint, "url", ""), "://"),
+				   *base = host ? strchr(host + 3, '/') : NULL;
+			_cleanup_free_ char *bare = cn_strdup(base ? base : "");
+
+			for (size_t n = strlen(bare); n > 0 && bare[n - 1] == '/'; n--)
+				bare[n - 1] = '\0';
+			best = MAX(best, rule_for(path, bare, needed[2]));
+		}
+	}
+	return best;
+}
+
+static void check_rules(const json_t *token, const json_t *rules, struct cn_findings *ret)
 {
 	static const char *const needed[][3] = {
 		{"orchestration", "GET", "/stacks/*"},
@@ -60,42 +137,45 @@ void cn_check_credential(const json_t *token, struct cn_findings *ret)
 		{"orchestration", "POST", "/stacks/*/*/resources/" CN_GATE "/signal"},
 		{"compute", "GET", "/servers/*"},
 	};
-	const json_t *app = cn_json_obj(token, "application_credential"), *rules = cn_json_arr(app, "access_rules"), *r;
-	size_t i, missing = 0;
+	size_t i, missing = 0, exact = 0;
+	const json_t *r;
 
-	if (!has_role(token, "member") && !has_role(token, "admin"))
-		found(ret, CN_FINDING_PROBLEM, "give the user the role 'member' in the stack's project",
-		      "the credential has no role that may open a gate");
-	if (!app) {
-		found(ret, CN_FINDING_WARNING, "make an application credential with access rules (docs/heat/agent.md)",
-		      "the login is a password: whoever reads it can do all that its user can");
-		return;
-	}
-	if (json_array_size(rules) == 0) {
-		found(ret, CN_FINDING_WARNING, "make one with access rules (docs/heat/agent.md)",
-		      "the application credential has no access rules: it can do all that its user can");
-		return;
-	}
 	for (size_t k = 0; k < ARRAY_SIZE(needed); k++) {
 		bool there = false;
 
 		json_array_foreach (rules, i, r) {
-			const char *path = cn_json_str(r, "path", "");
-			size_t len = strlen(path), tail = strlen(needed[k][2]);
+			int fits = rule_lets(token, r, needed[k]);
 
-			there |= strcmp(cn_json_str(r, "service", ""), needed[k][0]) == 0 &&
-				 strcmp(cn_json_str(r, "method", ""), needed[k][1]) == 0 && len >= tail &&
-				 strcmp(path + len - tail, needed[k][2]) == 0;
+			there |= fits > 0;
+			exact += fits == 2;
 		}
 		if (!there)
 			found(ret, CN_FINDING_PROBLEM, "make the credential anew with this rule (docs/heat/agent.md)",
-			      "no access rule lets the agent %s .../%s of %s", needed[k][1], needed[k][2] + 1, needed[k][0]);
+			      "no access rule lets the agent %s ...%s of %s in this project", needed[k][1], needed[k][2],
+			      needed[k][0]);
 		missing += !there;
 	}
-	if (!missing && json_array_size(rules) > ARRAY_SIZE(needed))
+	if (!missing && json_array_size(rules) > exact)
 		found(ret, CN_FINDING_WARNING, NULL, "the access rules allow more than the agent needs");
 	else if (!missing)
 		found(ret, CN_FINDING_OK, NULL, "the credential can do what the agent needs, and no more");
+}
+
+void cn_check_credential(const json_t *token, struct cn_findings *ret)
+{
+	const json_t *app = cn_json_obj(token, "application_credential"), *rules = cn_json_arr(app, "access_rules");
+
+	if (!has_role(token, "member") && !has_role(token, "admin"))
+		found(ret, CN_FINDING_PROBLEM, "give the user the role 'member' in the stack's project",
+		      "the credential has no role that may open a gate");
+	if (!app)
+		found(ret, CN_FINDING_WARNING, "make an application credential with access rules (docs/heat/agent.md)",
+		      "the login is a password: whoever reads it can do all that its user can");
+	else if (json_array_size(rules) == 0)
+		found(ret, CN_FINDING_WARNING, "make one with access rules (docs/heat/agent.md)",
+		      "the application credential has no access rules: it can do all that its user can");
+	else
+		check_rules(token, rules, ret);
 }
 
 /* --- the hook --- */

@@ -472,6 +472,54 @@ static void test_credentials(void **state _unused_)
 	cn_findings_release(&l);
 }
 
+/* As Keystone takes them: patterns, and the project is part of the path. */
+static void test_access_rules(void **state _unused_)
+{
+#define HEAT(path) "{'service':'orchestration','method':'GET','path':'" path "'},"
+#define SIGNAL(p) "{'service':'orchestration','method':'POST','path':'/v1/" p "/stacks/*/*/resources/drain/signal'},"
+#define NOVA "{'service':'compute','method':'GET','path':'/v2.1/servers/{server_id}'}"
+#define SHOW(p) HEAT("/v1/" p "/stacks/*") HEAT("/v1/" p "/stacks/*/*")
+#define ALL(p)                                                                                                                   \
+	SHOW(p)                                                                                                                  \
+	HEAT("/v1/" p "/stacks/*/*/resources")                                                                                   \
+	HEAT("/v1/" p "/stacks/*/*/resources/drain") HEAT("/v1/" p "/stacks/*/*/resources/drain/events")
+	static const struct {
+		const char *rules;
+		enum cn_finding_level level;
+		const char *text;
+		size_t n;
+	} all[] = {
+		{ALL("p1") SIGNAL("p1") NOVA, CN_FINDING_OK, "no more", 1},
+		{HEAT("/v1/p1/stacks/**") SIGNAL("p1") NOVA, CN_FINDING_WARNING, "allow more", 1},
+		{HEAT("/v1/p1/**") SIGNAL("p1") NOVA, CN_FINDING_WARNING, "allow more", 1},
+		{HEAT("/**") SIGNAL("*") NOVA, CN_FINDING_WARNING, "allow more", 1},
+		{SHOW("p1") HEAT("/v1/p1/stacks/*/*/**") SIGNAL("p1") NOVA, CN_FINDING_WARNING, "allow more", 1},
+		{ALL("p1") SIGNAL("p1") HEAT("/v1/p1/software_configs") NOVA, CN_FINDING_WARNING, "allow more", 1},
+		/* one segment is not two; another project, or its name, is not this one */
+		{HEAT("/v1/p1/stacks/*") SIGNAL("p1") NOVA, CN_FINDING_PROBLEM, "GET .../stacks/*/* of", 4},
+		{ALL("p1") SIGNAL("p2") NOVA, CN_FINDING_PROBLEM, "POST .../stacks/*/*/resources/drain/signal of", 1},
+		{ALL("p2") SIGNAL("p2") NOVA, CN_FINDING_PROBLEM, "GET .../stacks/* of", 6},
+		{HEAT("/v1/p2/stacks/**") SIGNAL("xp1") NOVA, CN_FINDING_PROBLEM, "GET .../stacks/* of", 6},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		_cleanup_free_ char *text = cn_asprintf("{'roles':[{'name':'member'}],'catalog':["
+							"{'type':'orchestration','endpoints':[{'url':'http://h/heat/v1/p1'}]},"
+							"{'type':'compute','endpoints':[{'url':'http://h:8774/v2.1/'}]}],"
+							"'application_credential':{'access_rules':[%s]}}",
+							all[i].rules);
+		_cleanup_json_ json_t *token = parsed(text);
+		struct cn_findings l = {};
+
+		cn_check_credential(token, &l);
+		if (l.n != all[i].n)
+			fail_msg("%zu: %zu findings, the first: %s", i, l.n, l.n ? l.v[0].text : "-");
+		assert_int_equal(l.v[0].level, all[i].level);
+		assert_has(l.v[0].text, all[i].text);
+		cn_findings_release(&l);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -486,6 +534,7 @@ int main(void)
 		cmocka_unit_test(test_templates),
 		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_credentials),
+		cmocka_unit_test(test_access_rules),
 		cmocka_unit_test(test_credential_of_a_node),
 		cmocka_unit_test(test_journals_that_speak),
 	};
