@@ -38,15 +38,32 @@ static int report(const struct cn_settings *o, const struct cn_findings *l, stru
 		print_json(l, problems == 0 && !l->incomplete);
 	else
 		print_lines(l);
-	if (problems)
+	if (problems > (l->no_ceph ? 1u : 0u))
 		return cn_error_set(err, CN_REFUSED, EPERM, "a scale-down of %s would not be safe: %zu problem%s", o->heat.stack,
 				    problems, problems == 1 ? "" : "s");
 	if (!l->incomplete)
 		return 0;
 	cn_error_set(err, CN_PARTIAL, EACCES,
 		     "whether a scale-down of %s would be safe cannot be told: not all could be looked at", o->heat.stack);
-	cn_error_hint(err, "see the warnings");
+	cn_error_hint(err, l->no_ceph ? "see the problems" : "see the warnings");
 	return -EACCES;
+}
+
+/* Without Ceph what OpenStack says is told all the same. A bad configuration and a signal end it. */
+static int look_at_ceph(struct cn_session *s, struct cn_os *os, const struct cn_members *members, struct cn_findings *l,
+			struct cn_error *err)
+{
+	int r = cn_session_connect(s, err);
+
+	if (r == 0) {
+		cn_heat_check_nodes(os, s->cluster, s->drain.kube, members, l);
+		return 0;
+	}
+	if (err->code == CN_USAGE || err->code == CN_INTERRUPTED)
+		return r;
+	cn_heat_check_no_ceph(err, l);
+	cn_error_release(err);
+	return 0;
 }
 
 int cn_cmd_heat_check(struct cn_session *s, struct cn_error *err)
@@ -63,11 +80,9 @@ int cn_cmd_heat_check(struct cn_session *s, struct cn_error *err)
 	if (r == 0)
 		r = cn_heat_check_stack(os, o->heat.stack, &members, &l, err);
 	if (r == 0)
-		r = cn_session_connect(s, err);
-	if (r == 0) {
-		cn_heat_check_nodes(os, s->cluster, s->drain.kube, &members, &l);
+		r = look_at_ceph(s, os, &members, &l, err);
+	if (r == 0)
 		r = report(o, &l, err);
-	}
 	cn_os_free(os);
 	return r;
 }

@@ -201,7 +201,7 @@ const struct cn_command cn_commands[] = {
 			"hook, the order "
 			"of deletion, the credential, and that each member's server is one node of the cluster. One line a "
 			"finding, with "
-			"the mend. Exit status 4 when there is a problem. Changes nothing.",
+			"the mend. Exit status 4 when there is a problem, 6 when not all could be looked at. Changes nothing.",
 		.check = cn_cmd_heat_stack_check,
 		.run = cn_cmd_heat_check,
 	},

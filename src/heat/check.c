@@ -564,3 +564,9 @@ void cn_heat_check_nodes(struct cn_os *os, struct cn_cluster *c, struct cn_kube 
 		cn_match_release(&matches[i]);
 	free(matches);
 }
+
+void cn_heat_check_no_ceph(const struct cn_error *why, struct cn_findings *ret)
+{
+	ret->incomplete = ret->no_ceph = true;
+	found(ret, CN_FINDING_PROBLEM, why->hint, "Ceph: %s", why->message);
+}

@@ -277,6 +277,20 @@ class Check(Case):
         self.assertEqual(p.returncode, 2, err)
         self.assertIn("/nonexistent.conf", err)
 
+    def test_ceph_does_not_answer(self):
+        """What OpenStack says is printed all the same; it is an incomplete answer."""
+        conf = self.home / "ceph.conf"
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))        # nobody listens there
+            conf.write_text("[global]\nmon_host = v1:127.0.0.1:%d\nauth_client_required = none\n" % s.getsockname()[1])
+            p = subprocess.run([CEPHNODE, "-c", conf, "--connect-timeout", "1", "-f", "json", "heat", "check", "--stack", "storage", "--no-kube"],
+                               env=self.environment(), cwd=self.home, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        self.assertEqual(p.returncode, 6, p.stderr)
+        doc = json.loads(p.stdout)
+        self.assertFalse(doc["safe"])
+        self.assertIn("Heat gives a drain 10080 minutes (timeout_mins)", [f["text"] for f in doc["findings"]])
+        self.assertEqual([f["text"][:6] for f in doc["findings"] if f["level"] == "problem"], ["Ceph: "])
+
 
 class Notify(Case):
     def test_systemd(self):

@@ -13,6 +13,7 @@ struct cn_findings {
 	struct cn_finding *v;
 	size_t n, cap;
 	bool incomplete; /* something that matters could not be looked at: without a problem it is still not safe */
+	bool no_ceph;    /* which nodes the servers are could not be looked at, whatever else was found */
 };
 void cn_findings_release(struct cn_findings *l);
 const char *cn_finding_level_name(enum cn_finding_level l); /* "ok", "warning", "problem" */
@@ -24,6 +25,8 @@ int cn_heat_check_stack(struct cn_os *os, const char *name, struct cn_members *r
 /* Which OSDs each member's server is, by Ceph. Blocks. */
 void cn_heat_check_nodes(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube, const struct cn_members *members,
 			 struct cn_findings *ret);
+/* Instead of it where Ceph cannot be reached: why. */
+void cn_heat_check_no_ceph(const struct cn_error *why, struct cn_findings *ret);
 
 /* Parts of it, on what Heat answers. */
 void cn_check_stack(const json_t *stack, struct cn_findings *ret); /* its time, its state, its URL */
