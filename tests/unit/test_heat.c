@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "cephnode/base/yaml.h"
 #include "cephnode/heat/check.h"
 #include "heat/stamp.h"
 
@@ -408,6 +409,69 @@ static void test_templates(void **state _unused_)
 	}
 }
 
+/* A file of docs/heat: new reference. */
+static json_t *documented(const char *name)
+{
+	_cleanup_free_ char *path = cn_asprintf("../../docs/heat/%s", name), *text = cn_calloc(1, 1 << 16);
+	_cleanup_error_ struct cn_error err = {};
+	FILE *f = fopen(path, "r");
+	size_t len;
+	json_t *j;
+
+	if (!f)
+		fail_msg("cannot open %s", path);
+	len = fread(text, 1, (1 << 16) - 1, f);
+	fclose(f);
+	j = cn_yaml_parse(text, len, &err);
+	if (!j)
+		fail_msg("%s: %s", path, err.message);
+	return j;
+}
+
+/* What the pages tell people to copy passes, and without the lines that matter it does not. */
+static void test_documented(void **state _unused_)
+{
+	static const struct {
+		const char *file, *resource, *property, *text; /* property: that is taken away */
+	} all[] = {
+		{"gate-node.yaml", NULL, NULL, NULL},
+		{"gate-node.yaml", "drain", "depends_on", "'data_attachment' (OS::Cinder::VolumeAttachment)"},
+		{"gate-node.yaml", "drain", "value", "is not the server"},
+		{"hook-node.yaml", NULL, NULL, NULL},
+		{"hook-node.yaml", "drain", "depends_on", "'data_attachment' (OS::Cinder::VolumeAttachment)"},
+		{"hook-node.yaml", "drain", "actions", "does not run when the node is deleted"},
+		{"hook-node.yaml", "drain", "signal_transport", "CFN_SIGNAL"},
+		{"hook-node.yaml", "drain", "server", "is not that of its template"},
+		{"hook-node.yaml", "server", "user_data_format", "it never hears of 'drain'"},
+		{"hook-node.yaml", "drain_config", "group", "no deployment of the group cephnode"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		_cleanup_json_ json_t *j = documented(all[i].file);
+		json_t *r = all[i].resource ? cn_json_obj(cn_json_obj(j, "resources"), all[i].resource) : NULL;
+		struct cn_findings l = {};
+
+		if (r)
+			assert_true(json_object_del(r, all[i].property) == 0 ||
+				    json_object_del(cn_json_obj(r, "properties"), all[i].property) == 0);
+		cn_check_template(j, "m1", &l);
+		assert_finding(&l, CN_FINDING_PROBLEM, all[i].text);
+	}
+}
+
+static void test_documented_environment(void **state _unused_)
+{
+	_cleanup_json_ json_t *j = documented("gate-env.yaml");
+	json_t *group = cn_json_obj(cn_json_obj(cn_json_obj(j, "resource_registry"), "resources"), "storage");
+	struct cn_findings l = {};
+
+	cn_check_environment(j, "storage", NULL, &l);
+	assert_finding(&l, CN_FINDING_OK, "on the gate");
+	assert_int_equal(json_object_del(cn_json_obj(cn_json_obj(group, "*"), "drain"), "hooks"), 0);
+	cn_check_environment(j, "storage", NULL, &l);
+	assert_finding(&l, CN_FINDING_PROBLEM, "no pre-delete hook");
+}
+
 /* None is Heat's default, an hour: to say an hour is no better. */
 static void test_time(void **state _unused_)
 {
@@ -532,6 +596,8 @@ int main(void)
 		cmocka_unit_test(test_environments),
 		cmocka_unit_test(test_environment_of_one),
 		cmocka_unit_test(test_templates),
+		cmocka_unit_test(test_documented),
+		cmocka_unit_test(test_documented_environment),
 		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_credentials),
 		cmocka_unit_test(test_access_rules),
