@@ -137,28 +137,47 @@ static int load_clouds(json_t **ret, char **ret_path, struct cn_error *err)
 
 /* --- which cloud --- */
 
-static const char *const auth_keys[] = {
-	"auth_url",
-	"user_id",
-	"username",
-	"user_domain_id",
-	"user_domain_name",
-	"password",
-	"project_id",
-	"project_name",
-	"project_domain_id",
-	"project_domain_name",
-	"tenant_id",
-	"tenant_name",
-	"domain_id",
-	"domain_name",
-	"system_scope",
-	"application_credential_id",
-	"application_credential_name",
-	"application_credential_secret",
+/* What a login needs. Keys of one field: the first that is there counts. */
+struct field {
+	const char *key;
+	size_t offset;
 };
-static const char *const cloud_keys[] = {"auth_type", "region_name", "interface", "endpoint_type",
-					 "cacert",    "cert",        "key",       "insecure"};
+
+#define FIELD(key, member)                                                                                                       \
+	{                                                                                                                        \
+		key, offsetof(struct cn_os_config, member)                                                                       \
+	}
+
+static const struct field user_fields[] = {
+	FIELD("auth_url", auth_url),
+	FIELD("user_id", user_id),
+	FIELD("username", username),
+	FIELD("password", password),
+	FIELD("application_credential_id", credential_id),
+	FIELD("application_credential_name", credential_name),
+	FIELD("application_credential_secret", credential_secret),
+};
+static const struct field scope_fields[] = {
+	FIELD("project_id", project_id),
+	FIELD("tenant_id", project_id),
+	FIELD("project_name", project_name),
+	FIELD("tenant_name", project_name),
+	FIELD("user_domain_id", user_domain_id),
+	FIELD("user_domain_name", user_domain_name),
+	FIELD("project_domain_id", project_domain_id),
+	FIELD("project_domain_name", project_domain_name),
+	/* said once for both */
+	FIELD("domain_id", user_domain_id),
+	FIELD("domain_id", project_domain_id),
+	FIELD("domain_name", user_domain_name),
+	FIELD("domain_name", project_domain_name),
+};
+static const struct field cloud_fields[] = {
+	FIELD("region_name", region),
+	FIELD("orchestration_endpoint_override", heat_url),
+	FIELD("compute_endpoint_override", nova_url),
+};
+static const char *const other_keys[] = {"auth_type", "interface", "endpoint_type", "cacert", "cert", "key", "insecure"};
 
 static const char *from_environment(const char *key)
 {
@@ -171,18 +190,25 @@ static const char *from_environment(const char *key)
 	return value && *value ? value : NULL;
 }
 
+static void put_variable(json_t *cloud, const char *key)
+{
+	if (from_environment(key))
+		json_object_set_new(cloud, key, cn_json_string(from_environment(key)));
+}
+
 /* The variables in the shape of a cloud of clouds.yaml. */
 static json_t *cloud_of_environment(void)
 {
-	json_t *cloud = json_object(), *auth = json_object();
+	json_t *cloud = json_object();
 
-	for (size_t i = 0; i < ARRAY_SIZE(auth_keys); i++)
-		if (from_environment(auth_keys[i]))
-			json_object_set_new(auth, auth_keys[i], cn_json_string(from_environment(auth_keys[i])));
-	for (size_t i = 0; i < ARRAY_SIZE(cloud_keys); i++)
-		if (from_environment(cloud_keys[i]))
-			json_object_set_new(cloud, cloud_keys[i], cn_json_string(from_environment(cloud_keys[i])));
-	json_object_set_new(cloud, "auth", auth);
+	for (size_t i = 0; i < ARRAY_SIZE(user_fields); i++)
+		put_variable(cloud, user_fields[i].key);
+	for (size_t i = 0; i < ARRAY_SIZE(scope_fields); i++)
+		put_variable(cloud, scope_fields[i].key);
+	for (size_t i = 0; i < ARRAY_SIZE(cloud_fields); i++)
+		put_variable(cloud, cloud_fields[i].key);
+	for (size_t i = 0; i < ARRAY_SIZE(other_keys); i++)
+		put_variable(cloud, other_keys[i]);
 	return cloud;
 }
 
@@ -254,48 +280,28 @@ static bool scalar(const json_t *o, const char *key, char **ret)
 	return !v || json_is_null(v) || json_is_integer(v);
 }
 
-struct field {
-	const char *key;
-	size_t offset;
-};
-
-static int read_fields(const json_t *o, const struct field *fields, size_t n, struct cn_os_config *c, struct cn_error *err)
+/* Each from the first of the two objects (may be NULL) that has it. */
+static int read_fields(const json_t *first, const json_t *second, const struct field *fields, size_t n, struct cn_os_config *c,
+		       struct cn_error *err)
 {
-	for (size_t i = 0; i < n; i++)
-		if (!scalar(o, fields[i].key, (char **)((char *)c + fields[i].offset)))
+	for (size_t i = 0; i < n; i++) {
+		char **member = (char **)((char *)c + fields[i].offset);
+
+		if (!scalar(first, fields[i].key, member) || !scalar(second, fields[i].key, member))
 			return cn_error_set(err, CN_USAGE, EINVAL, "%s: '%s' must be text: put it in quotes", c->source,
 					    fields[i].key);
+	}
 	return 0;
 }
 
-#define FIELD(key, member)                                                                                                       \
-	{                                                                                                                        \
-		key, offsetof(struct cn_os_config, member)                                                                       \
-	}
-
 static int read_auth(const json_t *cloud, struct cn_os_config *c, struct cn_error *err)
 {
-	static const struct field fields[] = {
-		FIELD("auth_url", auth_url),
-		FIELD("user_id", user_id),
-		FIELD("username", username),
-		FIELD("user_domain_id", user_domain_id),
-		FIELD("user_domain_name", user_domain_name),
-		FIELD("password", password),
-		FIELD("project_id", project_id),
-		FIELD("tenant_id", project_id),
-		FIELD("project_name", project_name),
-		FIELD("tenant_name", project_name),
-		FIELD("project_domain_id", project_domain_id),
-		FIELD("project_domain_name", project_domain_name),
-		FIELD("application_credential_id", credential_id),
-		FIELD("application_credential_name", credential_name),
-		FIELD("application_credential_secret", credential_secret),
-	};
 	const char *type = cn_json_str(cloud, "auth_type", "");
 	const json_t *auth = cn_json_obj(cloud, "auth");
-	int r = read_fields(auth, fields, ARRAY_SIZE(fields), c, err);
+	int r = read_fields(auth, cloud, user_fields, ARRAY_SIZE(user_fields), c, err);
 
+	if (r == 0) /* beside "auth" they are overrides, for other OpenStack tools, too */
+		r = read_fields(cloud, auth, scope_fields, ARRAY_SIZE(scope_fields), c, err);
 	if (r < 0)
 		return r;
 	c->app_credential = strcmp(type, "v3applicationcredential") == 0 || (!*type && c->credential_secret);
@@ -376,18 +382,13 @@ static int read_interface(const json_t *cloud, struct cn_os_config *c, struct cn
 
 static int read_cloud(const json_t *cloud, struct cn_os_config *c, struct cn_error *err)
 {
-	static const struct field fields[] = {
-		FIELD("region_name", region),
-		FIELD("orchestration_endpoint_override", heat_url),
-		FIELD("compute_endpoint_override", nova_url),
-	};
 	const json_t *verify = json_object_get(cloud, "verify");
 	int r = read_auth(cloud, c, err);
 
 	if (r == 0)
 		r = fix_auth_url(c, err);
 	if (r == 0)
-		r = read_fields(cloud, fields, ARRAY_SIZE(fields), c, err);
+		r = read_fields(cloud, NULL, cloud_fields, ARRAY_SIZE(cloud_fields), c, err);
 	if (r == 0)
 		r = read_interface(cloud, c, err);
 	if (r == 0)

@@ -13,7 +13,7 @@ import time
 import unittest
 from pathlib import Path
 
-from fakeheat import APP_SECRET, PASSWORD, Cloud, recorded
+from fakeheat import APP_ID, APP_NAME, APP_SECRET, PASSWORD, PROJECT, USER, USER_ID, Cloud, recorded
 
 CEPHNODE = os.environ["CEPHNODE"]
 
@@ -258,6 +258,101 @@ class Config(Case):
     def test_broken_yaml_tells_no_secret(self):
         (self.home / "clouds.yaml").write_text("clouds:\n  test:\n    auth: {password: %s\n  x: [" % PASSWORD)
         self.once(2, "clouds.yaml", env={})
+
+    def test_what_keystone_is_asked(self):
+        """Users, projects and their domains, by the variables and by the same keys under "auth"."""
+        base = {k.removeprefix("OS_").lower(): v for k, v in self.cloud.env().items()}
+        for more, user, project in (
+                ({}, ("default", None), ("default", None)),
+                ({"user_domain_id": "u"}, ("u", None), ("default", None)),
+                ({"user_domain_name": "Default"}, (None, "Default"), ("default", None)),
+                ({"project_domain_id": "default"}, ("default", None), ("default", None)),
+                ({"project_domain_name": "P"}, ("default", None), (None, "P")),
+                ({"user_domain_id": "u", "user_domain_name": "U"}, ("u", None), ("default", None)),
+                ({"domain_id": "d"}, ("d", None), ("d", None)),
+                ({"domain_name": "Default"}, (None, "Default"), (None, "Default")),
+                ({"domain_name": "D", "user_domain_name": "Default"}, (None, "Default"), (None, "D")),
+                ({"domain_name": "D", "project_domain_id": "default"}, (None, "D"), ("default", None)),
+                ({"domain_id": "d", "user_domain_name": "U"}, ("d", None), ("d", None)),     # as others have it
+                ({"user_id": USER_ID}, USER_ID, ("default", None)),
+                ({"user_id": "x", "domain_id": "d"}, "x", ("d", None)),
+                ({"project_id": PROJECT}, ("default", None), PROJECT),
+                ({"tenant_id": PROJECT, "domain_name": "D"}, (None, "D"), PROJECT),
+                ({"project_name": "", "tenant_name": "ops"}, ("default", None), ("default", None)),
+                ({"project_id": PROJECT, "tenant_id": "t", "tenant_name": "t"}, ("default", None), PROJECT)):
+            want = [{"id": x} if isinstance(x, str) else {"name": name, "domain": {"id": x[0]} if x[0] else {"name": x[1]}}
+                    for x, name in ((user, USER), (project, "ops"))]
+            good = all(x in (USER_ID, PROJECT, ("default", None), (None, "Default")) for x in (user, project))
+            said = base | more
+            self.cloud.yaml(self.home, auth_type="password", auth=said)
+            self.asked(want, good, {}, more)
+            self.asked(want, good, {"OS_" + k.upper(): v for k, v in said.items()}, more)
+
+    def asked(self, want, good, env, more):
+        with self.subTest(more=more, env=bool(env)):
+            self.cloud.asked = None
+            self.once(0 if good else 1, *([] if good else ["Keystone refuses the credential"]), env=env)
+            asked = self.cloud.asked
+            self.assertEqual(asked["identity"]["password"]["user"].pop("password"), PASSWORD)
+            self.assertEqual([asked["identity"]["password"]["user"], asked["scope"]["project"]], want)
+
+    def test_beside_auth(self):
+        """The project there is an override; a secret there is none."""
+        env = self.cloud.env()
+        auth = {"auth_url": env["OS_AUTH_URL"], "username": USER, "password": PASSWORD, "project_name": "other", "user_domain_id": "default"}
+        self.cloud.yaml(self.home, auth_type="password", auth=auth, project_name="ops", password="wrong-4711")
+        self.once(0, env={})
+        del auth["project_name"], auth["username"]
+        self.once(2, "no project_name", env={"OS_CLIENT_CONFIG_FILE": str(self.cloud.yaml(self.home, auth_type="password", auth=auth, username=USER))})
+        self.cloud.yaml(self.home, auth_type="password", auth=auth, username=USER, project_id=PROJECT)
+        self.once(0, env={})
+
+    def test_application_credentials(self):
+        user = {"name": USER, "domain": {"id": "default"}}
+        base = {"OS_AUTH_URL": self.cloud.url + "/identity", "OS_APPLICATION_CREDENTIAL_SECRET": APP_SECRET}
+        name = {"OS_APPLICATION_CREDENTIAL_NAME": APP_NAME}
+        for more, want in (
+                ({"OS_APPLICATION_CREDENTIAL_ID": APP_ID}, {"id": APP_ID}),
+                (self.cloud.env() | {"OS_APPLICATION_CREDENTIAL_ID": APP_ID, "OS_AUTH_TYPE": "v3applicationcredential"}, {"id": APP_ID}),
+                (name | {"OS_APPLICATION_CREDENTIAL_ID": APP_ID}, {"id": APP_ID}),
+                (name | {"OS_USERNAME": USER}, {"name": APP_NAME, "user": user}),
+                (name | {"OS_USERNAME": USER, "OS_USER_DOMAIN_NAME": "Default"}, {"name": APP_NAME, "user": {"name": USER, "domain": {"name": "Default"}}}),
+                (name | {"OS_USER_ID": USER_ID}, {"name": APP_NAME, "user": {"id": USER_ID}})):
+            with self.subTest(more=more):
+                self.once(0, env=base | more)
+                self.assertEqual(self.cloud.asked, {"identity": {
+                    "methods": ["application_credential"], "application_credential": want | {"secret": APP_SECRET}}})
+        self.once(2, "needs the user it belongs to", env=base | name)
+        self.once(2, "application_credential_id", env=base | {"OS_AUTH_TYPE": "v3applicationcredential"})
+
+    def test_files_named(self):
+        """XDG_CONFIG_HOME is where the user's files are, OS_CLIENT_SECURE_FILE one that stands elsewhere."""
+        folder = self.home / "xdg/openstack"
+        folder.mkdir(parents=True)
+        auth = {"auth_url": self.cloud.url + "/identity", "application_credential_id": APP_ID}
+        self.cloud.yaml(folder, auth=auth)
+        xdg = {"XDG_CONFIG_HOME": str(folder.parent)}
+        self.once(2, "which OpenStack cloud", env={})
+        self.once(2, "application_credential_secret", env=xdg)
+        (self.home / "elsewhere").write_text("clouds: {test: {auth: {application_credential_secret: %s}}}" % APP_SECRET)
+        self.once(0, env=xdg | {"OS_CLIENT_SECURE_FILE": str(self.home / "elsewhere")})
+
+    def test_interface(self):
+        self.cloud.has = lambda service, endpoint: endpoint["interface"] == "internal"
+        for more in ({"OS_INTERFACE": "internal"}, {"OS_ENDPOINT_TYPE": "internalURL"}, {"OS_INTERFACE": "internal", "OS_ENDPOINT_TYPE": "public"}):
+            self.once(0, env=self.cloud.env() | more)
+        for more, word in (({}, "public"), ({"OS_ENDPOINT_TYPE": "adminURL"}, "admin")):
+            self.once(1, "no %s endpoint of Heat" % word, env=self.cloud.env() | more)
+
+    def test_endpoints_of_ours(self):
+        self.cloud.has = lambda service, endpoint: service != "compute"
+        self.once(1, "no public endpoint of Nova")
+        self.once(0, env=self.cloud.env() | {"OS_COMPUTE_ENDPOINT_OVERRIDE": self.cloud.url + "/compute/v2.1"})
+        self.cloud.yaml(self.home, compute_endpoint_override=self.cloud.url + "/compute/v2.1")
+        self.once(0, env={})
+        self.cloud.yaml(self.home, compute_endpoint_override=self.cloud.url, orchestration_endpoint_override=self.cloud.url + "/elsewhere/v1/%s/" % PROJECT)
+        self.once(0, env={})
+        self.assertTrue(self.cloud.requests[-1][1].startswith("/elsewhere/v1/%s/stacks/" % PROJECT))
 
     def test_region_and_interface(self):
         self.once(1, "no public endpoint of Heat in region Two", env=self.cloud.env() | {"OS_REGION_NAME": "Two"})

@@ -9,6 +9,8 @@
         cloud.opened, cloud.deleted                 # members whose gate was opened; addresses whose server is gone, in order
         cloud.on_open = fn                              # called with the member before its gate opens
     cloud.requests                              # [(method, path)]
+    cloud.asked                                     # "auth" of the last login
+    cloud.has = lambda service, endpoint: True      # which endpoints are in the catalogue
 
 What goes wrong
     cloud.give_up("m1")                             # cancelled, or its time was over: DELETE_FAILED, the server is kept
@@ -33,7 +35,8 @@ from pathlib import Path
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
 PROJECT = "067a4c4ae3a54fa29d887e34f301468f"
-USER, PASSWORD, APP_ID, APP_SECRET = "operator", "pw-sEcReT-1", "2f29dfce6419409f9fd7a318dc63351b", "app-sEcReT-2"
+USER, USER_ID, PASSWORD = "operator", "8a50abdd4e6b4733831de30626020e64", "pw-sEcReT-1"
+APP_ID, APP_NAME, APP_SECRET = "2f29dfce6419409f9fd7a318dc63351b", "agent", "app-sEcReT-2"
 
 
 def recorded(name):
@@ -46,6 +49,11 @@ def recorded(name):
 
 def stamp(when=None):
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when))
+
+
+def is_one(given, ident, name):
+    """A user or a project of the default domain: by its id, or by its name in its domain."""
+    return given == {"id": ident} or given in ({"name": name, "domain": {"id": "default"}}, {"name": name, "domain": {"name": "Default"}})
 
 
 class Member:
@@ -62,7 +70,7 @@ class Cloud:
     def __init__(self, stack="storage", cert=None, client_ca=None):
         self.cert, self.client_ca = cert, client_ca
         self.stack, self.id, self.members, self.lock = stack, str(uuid.uuid4()), {}, threading.RLock()
-        self.tokens, self.token_seconds, self.logins = {}, 3600, 0
+        self.tokens, self.token_seconds, self.logins, self.asked, self.has = {}, 3600, 0, None, lambda service, endpoint: True
         self.rules, self.requests, self.opened, self.deleted = [], [], [], []
         self.timeout_mins, self.deaf, self.port, self.server = 10080, False, 0, None
         self.on_open, self.on_count = lambda member: None, self.scale_to
@@ -157,19 +165,23 @@ class Cloud:
         return self.heat(method, path.split("/v1/%s" % PROJECT)[1].split("?")[0], body)
 
     def login(self, doc):
-        identity = doc["auth"]["identity"]
+        self.asked = copy.deepcopy(doc["auth"])
+        identity, scope = doc["auth"]["identity"], doc["auth"].get("scope")
         if identity["methods"] == ["password"]:
             user = identity["password"]["user"]
-            good = user["name"] == USER and user["password"] == PASSWORD and doc["auth"]["scope"]["project"]["name"] == "ops"
+            good = user.pop("password") == PASSWORD and is_one(user, USER_ID, USER) and is_one(scope["project"], PROJECT, "ops")
         else:
             given = identity["application_credential"]
-            good = (given.get("id"), given["secret"]) == (APP_ID, APP_SECRET)
+            good = given.pop("secret") == APP_SECRET and scope is None and (given == {"id": APP_ID} or (
+                given.keys() == {"name", "user"} and given["name"] == APP_NAME and is_one(given["user"], USER_ID, USER)))
         self.logins += 1
         if not good:
             return *recorded("keystone/login-401"), {}
         status, doc = recorded("keystone/login-application-credential-201")
         text = json.dumps(doc).replace("http://127.0.0.1:25001", self.url + "/heat").replace("http://127.0.0.1:25003", self.url)
         doc, now, token = json.loads(text), time.time(), secrets.token_hex(16)
+        for entry in doc["token"]["catalog"]:
+            entry["endpoints"] = [e for e in entry["endpoints"] if self.has(entry["type"], e)]
         doc["token"].update(issued_at=stamp(now), expires_at=stamp(now + self.token_seconds))
         self.tokens[token] = now + self.token_seconds
         return status, doc, {"X-Subject-Token": token}

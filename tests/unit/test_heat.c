@@ -2,10 +2,12 @@
 /* What Heat and Nova answer, by recorded answers and by garbage. */
 #include "unit.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "cephnode/heat/match.h"
 #include "heat/stamp.h"
+#include "heat/token.h"
 
 /* The body of a recorded exchange: new reference. */
 static json_t *recorded(const char *name)
@@ -242,6 +244,36 @@ static void test_journals_that_speak(void **state _unused_)
 	}
 }
 
+static void test_token(void **state _unused_)
+{
+	char interface[] = "public", other[] = "Two", nova[] = "https://nova/v2.1//";
+	struct cn_os_config c = {.interface = interface};
+	_cleanup_json_ json_t *doc = recorded("../keystone/login-stack-user-201"), *entry = NULL;
+	_cleanup_error_ struct cn_error err = {};
+	struct cn_os_token t = {};
+	json_t *compute = NULL;
+	size_t i;
+
+	assert_int_equal(cn_os_token_read(doc, &c, &t, &err), 0);
+	assert_string_equal(t.url[CN_OS_NOVA], "http://127.0.0.1:25003/compute/v2.1");
+	assert_int_equal(t.life_ms, 3600000);
+	cn_os_token_release(&t);
+	c.nova_url = nova;
+	assert_int_equal(cn_os_token_read(doc, &c, &t, &err), 0);
+	assert_string_equal(t.url[CN_OS_NOVA], "https://nova/v2.1");
+	cn_os_token_release(&t);
+	c.nova_url = NULL;
+	json_array_foreach (cn_json_arr(cn_json_obj(doc, "token"), "catalog"), i, compute)
+		if (strcmp(cn_json_str(compute, "type", ""), "compute") == 0)
+			break;
+	entry = json_pack("{ssssss}", "interface", "public", "region_id", other, "url", "https://two/");
+	json_array_append(cn_json_arr(compute, "endpoints"), entry);
+	assert_int_equal(cn_os_token_read(doc, &c, &t, &err), -ENOTUNIQ);
+	assert_has(err.message, "Nova is in several regions");
+	cn_error_release(&err);
+	assert_int_equal(cn_os_token_read(NULL, &c, &t, &err), -EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +283,7 @@ int main(void)
 		cmocka_unit_test(test_gates),
 		cmocka_unit_test(test_broken_answers),
 		cmocka_unit_test(test_servers),
+		cmocka_unit_test(test_token),
 		cmocka_unit_test(test_journals_that_speak),
 	};
 
