@@ -226,6 +226,47 @@ static void hint_clouds(const json_t *clouds, struct cn_error *err)
 	cn_error_hint(err, "clouds there: %s", names.n ? list : "none");
 }
 
+/* The region that OS_REGION_NAME selects, or the only one: its name becomes region_name, its values are laid over the cloud. */
+static int choose_region(json_t *cloud, const char *source, struct cn_error *err)
+{
+	const char *wanted = from_environment("region_name"), *name;
+	const json_t *regions = json_object_get(cloud, "regions"), *r, *chosen = NULL;
+	_cleanup_(cn_strv_release) struct cn_strv names = {};
+	_cleanup_free_ char *list = NULL;
+	size_t i;
+
+	if (!json_array_size(regions)) {
+		const char *only = cn_json_str(cloud, "region_name", "");
+
+		if (wanted && *only && strcmp(wanted, only) != 0)
+			return cn_error_set(err, CN_USAGE, ENOENT, "%s is of region %s, and OS_REGION_NAME says %s", source, only,
+					    wanted);
+		if (wanted)
+			json_object_set_new(cloud, "region_name", cn_json_string(wanted));
+		return 0;
+	}
+	json_array_foreach (regions, i, r) {
+		name = json_string_value(r) ?: cn_json_str(r, "name", "");
+		cn_strv_add(&names, name);
+		if (wanted ? strcmp(wanted, name) == 0 : json_array_size(regions) == 1) {
+			json_object_set_new(cloud, "region_name", cn_json_string(name));
+			chosen = r;
+		}
+	}
+	if (!chosen) {
+		list = cn_strv_join(&names, ", ");
+		if (wanted)
+			cn_error_set(err, CN_USAGE, EINVAL, "%s has no region %s", source, wanted);
+		else
+			cn_error_set(err, CN_USAGE, EINVAL, "%s has several regions, and which is meant is not said", source);
+		cn_error_hint(err, "set OS_REGION_NAME to one of: %s", list);
+		return -EINVAL;
+	}
+	if (cn_json_obj(chosen, "values"))
+		lay_over(cloud, cn_json_obj(chosen, "values"));
+	return 0;
+}
+
 static int cloud_of_file(const char *name, json_t **ret, char **ret_source, struct cn_error *err)
 {
 	_cleanup_json_ json_t *doc = NULL;
@@ -258,8 +299,11 @@ static int cloud_of_file(const char *name, json_t **ret, char **ret_source, stru
 		hint_clouds(clouds, err);
 		return -ENOENT;
 	}
-	*ret = json_incref(cloud);
 	*ret_source = cn_asprintf("cloud '%s' of %s", name, path);
+	r = choose_region(cloud, *ret_source, err);
+	if (r < 0)
+		return r;
+	*ret = json_incref(cloud);
 	return 0;
 }
 
@@ -310,7 +354,10 @@ static int read_auth(const json_t *cloud, struct cn_os_config *c, struct cn_erro
 				    "%s: cephnode does not know auth_type '%s', only v3applicationcredential and password",
 				    c->source, type);
 	if (!c->auth_url)
-		return bad(err, c->source, "there is no auth_url");
+		return bad(err, c->source,
+			   json_object_get(cloud, "profile") || json_object_get(cloud, "cloud")
+				   ? "there is no auth_url, and vendor profiles are not read"
+				   : "there is no auth_url");
 	if (c->app_credential && (!c->credential_secret || (!c->credential_id && !c->credential_name)))
 		return bad(err, c->source,
 			   "an application credential needs application_credential_id and application_credential_secret");

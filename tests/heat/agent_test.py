@@ -359,6 +359,38 @@ class Config(Case):
         self.once(0, env=self.cloud.env() | {"OS_REGION_NAME": "RegionOne", "OS_INTERFACE": "internalURL"})
         self.once(2, "interface", env=self.cloud.env() | {"OS_INTERFACE": "private"})
 
+    def test_region_of_a_cloud(self):
+        """OS_REGION_NAME selects one, also where a cloud is named."""
+        one, two = {"OS_CLOUD": "test", "OS_REGION_NAME": "RegionOne"}, {"OS_CLOUD": "test", "OS_REGION_NAME": "Two"}
+        self.cloud.yaml(self.home)
+        self.once(0, env=one)
+        self.once(1, "no public endpoint of Heat in region Two", env=two)
+        self.cloud.yaml(self.home, region_name="RegionOne")
+        self.once(0, env=one)
+        self.once(2, "is of region RegionOne", "OS_REGION_NAME says Two", env=two)
+        self.assertEqual(self.cloud.logins, 3)
+
+    def test_regions_of_a_cloud(self):
+        one = {"name": "RegionOne", "values": {"interface": "internal"}}
+        self.cloud.has = lambda service, endpoint: endpoint["interface"] == "internal"
+        self.cloud.yaml(self.home, regions=[one])
+        self.once(0, env={})
+        self.once(2, "has no region Two", "one of: RegionOne", env={"OS_REGION_NAME": "Two"})
+        self.cloud.yaml(self.home, regions=["Two", one], region_name="Two")
+        self.once(0, env={"OS_REGION_NAME": "RegionOne"})
+        self.once(1, "no public endpoint of Heat in region Two", env={"OS_REGION_NAME": "Two"})
+        self.once(2, "several regions", "one of: Two, RegionOne", env={})
+        self.cloud.yaml(self.home, regions=[3, None, {}, []])
+        self.once(2, "several regions", env={})
+
+    def test_profile(self):
+        self.cloud.yaml(self.home, profile="vendor")
+        self.once(0, env={})
+        self.cloud.yaml(self.home, profile="vendor", auth={"username": USER})
+        self.once(2, "vendor profiles are not read", env={})
+        self.cloud.yaml(self.home, auth={"username": USER})
+        self.assertNotIn("profile", self.once(2, "there is no auth_url", env={}))
+
     def test_unknown_auth_type(self):
         self.once(2, "v3kerberos", env=self.cloud.env() | {"OS_AUTH_TYPE": "v3kerberos"})
 
