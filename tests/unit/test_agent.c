@@ -3,15 +3,22 @@
  * made up here; by them a server is its member's name. */
 #include <errno.h>
 
+#include "cephnode/base/log.h"
 #include "fakeclock.h"
 #include "heat/agent.h"
 #include "unit.h"
 
 #define HOUR 3600000
+#define MINUTE 60000
 
 struct node {
 	bool waits, removed; /* its gate; all its OSDs */
 	bool no_events;      /* Heat has lost what it knew of the gate */
+	bool stands;         /* it is being deleted, and waits nowhere */
+	bool deaf;           /* Heat takes the signal, and nothing moves */
+	bool no_answer;      /* Heat opens it, and its answer is lost */
+	bool gone;           /* it is no member (any more) */
+	bool refused;        /* its OSDs cannot be told */
 	unsigned opened;
 };
 
@@ -23,6 +30,10 @@ struct world {
 	void (*in_run)(struct world *w, const char *run);
 	void (*in_look)(struct world *w, const char *server);
 	struct cn_strv reasons; /* of gates that stay closed */
+	struct cn_strv said;    /* warnings and notes */
+	int64_t since_ms;       /* when the gates closed; 0: an hour ago */
+	int64_t gone_at_ms;     /* A goes by another hand when so long was waited; 0: never */
+	int limit_mins;         /* of the stack; 0: a week */
 	struct cn_error e;
 } * world;
 
@@ -52,7 +63,7 @@ int __wrap_cn_stack_find(struct cn_os *os _unused_, const char *name, struct cn_
 int __wrap_cn_stack_show(struct cn_os *os _unused_, const struct cn_stack_ref *s _unused_, json_t **ret,
 			 struct cn_error *err _unused_)
 {
-	*ret = json_pack("{si}", "timeout_mins", 10080);
+	*ret = json_pack("{si}", "timeout_mins", world->limit_mins ? world->limit_mins : 10080);
 	return 0;
 }
 
@@ -66,12 +77,12 @@ int __wrap_cn_members_get(struct cn_os *os _unused_, const struct cn_stack_ref *
 		struct node *n = node_of(names[i]);
 		struct cn_member *m = &ret->v[ret->n];
 
-		if (n->opened)
+		if (n->gone || (n->opened && !n->deaf))
 			continue;
 		*m = (struct cn_member){
 			.stack = {cn_strdup(names[i]), cn_strdup(names[i])},
 			.name = cn_strdup(names[i]),
-			.status = cn_strdup(n->waits ? "DELETE_IN_PROGRESS" : "DELETE_FAILED"),
+			.status = cn_strdup(n->waits || n->stands ? "DELETE_IN_PROGRESS" : "DELETE_FAILED"),
 			.reason = cn_strdup("cancelled"),
 			.gate = true,
 		};
@@ -85,7 +96,8 @@ int __wrap_cn_gate_get(struct cn_os *os _unused_, const struct cn_member *m, str
 {
 	if (node_of(m->name)->no_events)
 		return cn_error_set(err, CN_NOT_FOUND, ENOENT, "no events of %s", m->name);
-	*ret = (struct cn_gate){node_of(m->name)->waits, cn_clock_real_ms(&world->clock.clock) - HOUR};
+	*ret = (struct cn_gate){node_of(m->name)->waits,
+				world->since_ms ? world->since_ms : cn_clock_real_ms(&world->clock.clock) - HOUR};
 	return 0;
 }
 
@@ -95,14 +107,14 @@ int __wrap_cn_gate_server(struct cn_os *os _unused_, const struct cn_member *m, 
 	return 0;
 }
 
-int __wrap_cn_gate_open(struct cn_os *os _unused_, const struct cn_member *m, struct cn_error *err _unused_)
+int __wrap_cn_gate_open(struct cn_os *os _unused_, const struct cn_member *m, struct cn_error *err)
 {
 	struct node *n = node_of(m->name);
 
 	assert_true(n->waits);
 	assert_true(n->removed);
 	n->opened++;
-	return 0;
+	return n->no_answer ? cn_error_set(err, CN_FAILED, EIO, "no answer") : 0;
 }
 
 int __wrap_cn_server_get(struct cn_os *os _unused_, const char *id, struct cn_server *ret, struct cn_error *err _unused_)
@@ -114,10 +126,12 @@ int __wrap_cn_server_get(struct cn_os *os _unused_, const char *id, struct cn_se
 /* --- Ceph --- */
 
 int __wrap_cn_match_server(struct cn_cluster *c _unused_, struct cn_kube *kube _unused_, const struct cn_server *s,
-			   int64_t since_ms _unused_, struct cn_match *ret, struct cn_error *err _unused_)
+			   int64_t since_ms _unused_, struct cn_match *ret, struct cn_error *err)
 {
 	bool removed = node_of(s->id)->removed;
 
+	if (node_of(s->id)->refused)
+		return cn_error_set(err, CN_REFUSED, EPERM, "no word on its OSDs");
 	*ret = (struct cn_match){.kind = removed ? CN_MATCH_REMOVED : CN_MATCH_NODE,
 				 .spec = removed ? NULL : cn_strdup(s->id),
 				 .addresses = cn_strdup(s->id)};
@@ -184,10 +198,9 @@ static void emit(struct cn_sink *sink _unused_, const json_t *event _unused_)
 {
 }
 
-/* One round of it. */
-static int round_of(struct world *w)
+static int run_of(struct world *w, bool once)
 {
-	static const struct cn_heat_agent_options options = {.stack = "storage", .once = true, .interval_s = 10};
+	const struct cn_heat_agent_options options = {.stack = "storage", .once = once, .interval_s = 10};
 	struct cn_sink sink = {emit};
 	struct cn_drain_options drain_options = {};
 	struct cn_drain_context drain = {.clock = &w->clock.clock, .sink = &sink, .options = &drain_options};
@@ -199,8 +212,20 @@ static int round_of(struct world *w)
 	return cn_heat_agent_run(&ctx, &options, &w->e);
 }
 
+/* One round of it. */
+static int round_of(struct world *w)
+{
+	return run_of(w, true);
+}
+
+static void hear(enum cn_log_level level _unused_, const char *text)
+{
+	cn_strv_add(&world->said, text);
+}
+
 static int setup(void **state)
 {
+	cn_log_set(hear, CN_LOG_NOTE);
 	*state = world = cn_calloc(1, sizeof(*world));
 	fakeclock_init(&world->clock);
 	world->a.waits = world->b.waits = true;
@@ -209,6 +234,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+	cn_log_set(NULL, CN_LOG_NOTE);
+	cn_strv_release(&world->said);
 	cn_strv_release(&world->reasons);
 	cn_error_release(&world->e);
 	free(*state);
@@ -337,13 +364,112 @@ static void test_no_events(void **state)
 	assert_string_equal(w->runs, "B- B+");
 }
 
+/* --- words --- */
+
+/* How often it was said. */
+static size_t times(const char *text)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < world->said.n; i++)
+		n += strstr(world->said.v[i], text) != NULL;
+	return n;
+}
+
+/* Rounds until it has waited for so long; then a signal ends it. */
+static int enough(struct fakeclock *f, void *arg)
+{
+	world->a.gone |= world->gone_at_ms && f->waited_ms >= world->gone_at_ms;
+	return f->waited_ms >= *(int64_t *)arg ? -EINTR : 0;
+}
+
+static void rounds_for(struct world *w, int64_t ms)
+{
+	int64_t end = w->clock.waited_ms + ms;
+
+	w->clock.on_wait = enough;
+	w->clock.arg = &end;
+	(void)run_of(w, false);
+	w->clock.on_wait = NULL;
+}
+
+/* Each once, with a tenth of the time left, and when all of it is gone. */
+static void test_time_runs_low(void **state)
+{
+	struct world *w = *state;
+
+	w->a.refused = w->b.gone = true;
+	w->limit_mins = 180;
+	w->since_ms = cn_clock_real_ms(&w->clock.clock);
+	rounds_for(w, 160 * MINUTE);
+	assert_int_equal(times("node A: Heat gives up on this deletion in about"), 0);
+	rounds_for(w, 10 * MINUTE);
+	assert_int_equal(times("node A: Heat gives up on this deletion in about"), 1);
+	assert_int_equal(times("the time of this deletion is over"), 0);
+	rounds_for(w, 20 * MINUTE);
+	assert_int_equal(times("node A: the time of this deletion is over (timeout_mins of the stack)"), 1);
+}
+
+static void test_stuck(void **state)
+{
+	struct world *w = *state;
+
+	w->a.waits = false;
+	w->a.stands = w->b.gone = true;
+	rounds_for(w, 2 * MINUTE);
+	assert_int_equal(times("neither waits at the gate nor goes on"), 0);
+	rounds_for(w, 10 * MINUTE);
+	assert_int_equal(times("node A: its deletion neither waits at the gate nor goes on"), 1);
+}
+
+static void test_deaf(void **state)
+{
+	struct world *w = *state;
+
+	w->a.removed = w->a.deaf = w->b.gone = true;
+	rounds_for(w, 5 * MINUTE);
+	assert_true(w->a.opened > 3);
+	assert_int_equal(times("node A: its gate was opened 3 times, and Heat does not go on"), 1);
+}
+
+static void test_opened_by_another(void **state)
+{
+	struct world *w = *state;
+
+	w->a.refused = w->b.gone = true;
+	w->gone_at_ms = MINUTE;
+	rounds_for(w, 5 * MINUTE);
+	assert_int_equal(times("node A: deleted, but its gate was opened by another hand"), 1);
+}
+
+/* It was our own hand, though no answer came. */
+static void test_opened_without_an_answer(void **state)
+{
+	struct world *w = *state;
+
+	w->a.removed = w->a.no_answer = w->b.gone = true;
+	rounds_for(w, 5 * MINUTE);
+	assert_int_equal(w->a.opened, 1);
+	assert_int_equal(times("by another hand"), 0);
+	assert_int_equal(times("node A: deleted"), 1);
+}
+
 #define with_world(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		with_world(test_as_one),      with_world(test_one_by_one), with_world(test_one_of_two),
-		with_world(test_an_old_look), with_world(test_suspended),  with_world(test_no_events),
+		with_world(test_as_one),
+		with_world(test_one_by_one),
+		with_world(test_one_of_two),
+		with_world(test_an_old_look),
+		with_world(test_suspended),
+		with_world(test_no_events),
+		with_world(test_time_runs_low),
+		with_world(test_stuck),
+		with_world(test_deaf),
+		with_world(test_opened_by_another),
+		with_world(test_opened_without_an_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
