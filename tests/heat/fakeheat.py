@@ -5,7 +5,8 @@
     with Cloud() as cloud:
         cloud.member("m1", "127.0.1.1")             # a member of the stack "storage" with a server of this address
         cloud.scale_down("m1")                      # its deletion waits at the gate
-        env.update(cloud.env())                     # OS_AUTH_URL and the rest; cloud.yaml(folder) writes a clouds.yaml
+        env.update(cloud.env())                     # OS_AUTH_URL and the rest; cloud.yaml(folder) writes a clouds.yaml,
+                                                    # with an application credential that may do what cloud.access says, and all else gets 401
         cloud.opened, cloud.deleted                 # members whose gate was opened; addresses whose server is gone, in order
         cloud.on_open = fn                              # called with the member before its gate opens
     cloud.requests                              # [(method, path)]
@@ -47,6 +48,18 @@ def recorded(name):
     return int(answer.split()[1]), json.loads(body) if body.strip() else None
 
 
+def access_rules():
+    """What the recorded application credential may do."""
+    return recorded("keystone/application-credential-create-201")[1]["application_credential"]["access_rules"]
+
+
+def allows(rules, service, method, path):
+    """As keystonemiddleware reads them: * is one part of the path, ** any number."""
+    def expression(pattern):
+        return "".join({"**": ".*", "*": "[^/]+"}.get(part, re.escape(part)) for part in re.split(r"(\*\*?)", pattern))
+    return any((r["service"], r["method"]) == (service, method) and re.fullmatch(expression(r["path"]), path) for r in rules)
+
+
 def stamp(when=None):
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when))
 
@@ -71,6 +84,7 @@ class Cloud:
         self.cert, self.client_ca = cert, client_ca
         self.stack, self.id, self.members, self.lock = stack, str(uuid.uuid4()), {}, threading.RLock()
         self.tokens, self.token_seconds, self.logins, self.asked, self.has = {}, 3600, 0, None, lambda service, endpoint: True
+        self.access, self.limited, self.outside = access_rules(), set(), []     # of the tokens in `limited`; what was asked beside it
         self.rules, self.requests, self.opened, self.deleted = [], [], [], []
         self.timeout_mins, self.deaf, self.port, self.server = 10080, False, 0, None
         self.on_open, self.on_count = lambda member: None, self.scale_to
@@ -160,9 +174,16 @@ class Cloud:
             return self.login(json.loads(body))
         if self.tokens.get(headers.get("X-Auth-Token"), 0) < time.time():
             return *recorded("agent/bad-token-401"), {}
+        if headers["X-Auth-Token"] in self.limited and not self.may(method, path.split("?")[0]):
+            self.outside.append((method, path))
+            return *recorded("agent/outside-access-rules-list-401"), {}
         if path.startswith("/compute/v2.1/servers/"):
             return self.nova(path.rsplit("/", 1)[1])
         return self.heat(method, path.split("/v1/%s" % PROJECT)[1].split("?")[0], body)
+
+    def may(self, method, path):
+        service = "compute" if path.startswith("/compute/") else "orchestration"
+        return allows(self.access, service, method, path.removeprefix("/heat"))     # Heat was recorded at a port of its own
 
     def login(self, doc):
         self.asked = copy.deepcopy(doc["auth"])
@@ -184,6 +205,8 @@ class Cloud:
             entry["endpoints"] = [e for e in entry["endpoints"] if self.has(entry["type"], e)]
         doc["token"].update(issued_at=stamp(now), expires_at=stamp(now + self.token_seconds))
         self.tokens[token] = now + self.token_seconds
+        if identity["methods"] == ["application_credential"]:
+            self.limited.add(token)
         return status, doc, {"X-Subject-Token": token}
 
     def nova(self, server):
