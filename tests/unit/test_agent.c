@@ -44,15 +44,17 @@ static struct node *node_of(const char *name)
 
 /* --- Heat and Nova --- */
 
-typeof(cn_stack_find) __wrap_cn_stack_find;
-typeof(cn_stack_show) __wrap_cn_stack_show;
-typeof(cn_members_get) __wrap_cn_members_get;
-typeof(cn_gate_get) __wrap_cn_gate_get;
-typeof(cn_gate_server) __wrap_cn_gate_server;
-typeof(cn_gate_open) __wrap_cn_gate_open;
-typeof(cn_server_get) __wrap_cn_server_get;
-typeof(cn_match_server) __wrap_cn_match_server;
-typeof(cn_drain_run) __wrap_cn_drain_run;
+#define WRAP(fn) typeof(fn) __wrap_##fn
+
+WRAP(cn_stack_find);
+WRAP(cn_stack_show);
+WRAP(cn_members_get);
+WRAP(cn_gate_get);
+WRAP(cn_gate_server);
+WRAP(cn_gate_open);
+WRAP(cn_server_get);
+WRAP(cn_match_server);
+WRAP(cn_drain_run);
 
 int __wrap_cn_stack_find(struct cn_os *os _unused_, const char *name, struct cn_stack_ref *ret, struct cn_error *err _unused_)
 {
