@@ -324,8 +324,10 @@ class Cluster:
         ended = []
         for daemon in self.daemons():
             if self.running(daemon):
-                self.cont(daemon)
-            elif daemon[:4] in ('mon.', 'mgr.'):
+                self.rig('cn_kill', daemon, 'CONT', check=False)     # one that was told to stop may end just now
+            if self.running(daemon):
+                continue
+            if daemon[:4] in ('mon.', 'mgr.'):
                 self.rig('cn_%s_start' % daemon[:3], daemon[4:])
             else:
                 ended.append(daemon)
