@@ -5,7 +5,7 @@
 set -eu
 PACKAGES="ca-certificates git gcc libc6-dev cmake ninja-build pkg-config clang-format dbus-daemon python3 python3-docutils python3-rados
   librados-dev librbd-dev libjansson-dev libblkid-dev libcmocka-dev libsmartcols-dev libcurl4-openssl-dev libyaml-dev libsystemd-dev
-  ceph-base ceph-common ceph-mgr ceph-mon ceph-osd iproute2 jq openssl procps tmux util-linux"
+  ceph-base ceph-common ceph-mgr ceph-mon ceph-osd iproute2 jq openssl procps systemd tmux util-linux"
 
 missing=()
 for p in $PACKAGES; do

@@ -103,6 +103,7 @@ struct cn_command {
 	bool events;      /* -f json prints JSON Lines that end with a result */
 	bool locks;       /* its result tells of locks, not of drains */
 	bool late;        /* connects by itself, once it needs to; JSON Lines without a result */
+	bool aside;       /* it follows a drain, and that goes to stderr, as for people, also beside -f json's one document */
 	bool undoes;      /* must not fail for what it can do without */
 	bool guard;       /* may hold recovery: needs the child that lets go of it */
 	const char *help; /* one line */
@@ -115,8 +116,9 @@ struct cn_command {
 
 extern const struct cn_command cn_commands[];
 extern const size_t cn_n_commands;
-const struct cn_command *cn_command_find(const char *name); /* NULL: unknown */
-bool cn_command_begins(const char *word);                   /* it is the first of the two words of some command */
+const struct cn_command *cn_command_find(const char *name);           /* NULL: unknown */
+bool cn_command_begins(const char *word);                             /* it is the first of the two words of some command */
+bool cn_command_is_of(const struct cn_command *c, const char *first); /* "locks list" is of "locks" */
 
 int cn_cmd_discover(struct cn_session *s, struct cn_error *err);
 int cn_cmd_plan(struct cn_session *s, struct cn_error *err);
@@ -146,14 +148,16 @@ void cn_settings_init(struct cn_settings *s);
 void cn_settings_release(struct cn_settings *s);
 
 /* Reads the command line; global options may stand before or after the command, "--" ends options. *ret_command stays NULL when
- * there is none, or where --help or --version came first. Errors: CN_USAGE. */
-int cn_parse(int argc, char **argv, struct cn_settings *ret, const struct cn_command **ret_command, struct cn_error *err);
+ * there is none, or where --help or --version came first. Errors: CN_USAGE; *ret_command and the format are then those of the
+ * whole command line, as far as they can be told. *ret_group: the first of two words where the second is missing, else NULL. */
+int cn_parse(int argc, char **argv, struct cn_settings *ret, const struct cn_command **ret_command, const char **ret_group,
+	     struct cn_error *err);
 
 /* The one of n words that s was most likely meant to be, or NULL. */
 const char *cn_suggest(const char *s, const char *const *words, size_t n);
 
-/* Help, generated from the tables; command NULL: general. To be freed. */
-char *cn_help_text(const struct cn_command *command);
+/* Help, generated from the tables: of the command, else of the group, else general. To be freed. */
+char *cn_help_text(const struct cn_command *command, const char *group);
 
 /* --- the session of one command --- */
 
@@ -179,6 +183,9 @@ struct cn_session {
 
 /* Starts guard and signal thread, connects, runs the command, frees everything. Returns 0 or -errno with err set. */
 int cn_session_run(const struct cn_settings *settings, const struct cn_command *command, struct cn_error *err);
+
+/* A command line that is wrong: the result of a command that owes one with -f json. */
+void cn_session_misused(const struct cn_settings *settings, const struct cn_command *command, const struct cn_error *err);
 
 /* For commands that connect late. The session's drain context has the cluster in between. */
 int cn_session_connect(struct cn_session *s, struct cn_error *err);

@@ -5,9 +5,47 @@
 
 #include "cli/cli.h"
 
+/* "osd.0,osd.8" is how a call for several nodes is shown: it is taken for their names. */
+static void names_of(const struct cn_session *s, struct cn_strv *ret)
+{
+	for (size_t i = 0; i < s->settings->n_args; i++)
+		cn_drain_names(s->settings->args[i], ret);
+}
+
+typedef int command_fn(struct cn_drain_context *ctx, const char *name, struct cn_error *err);
+
+/* One drain after the other, each with its result, as far as they end well. What one could not put back beside the next the next
+ * one's cancel puts back: that ends nothing, and is what the call ends with. */
+static int each(struct cn_session *s, command_fn *fn, struct cn_error *err)
+{
+	_cleanup_(cn_strv_release) struct cn_strv names = {0};
+	_cleanup_error_ struct cn_error partial = {0};
+	int r = 0, partial_r = 0;
+
+	names_of(s, &names);
+	for (size_t i = 0; i < names.n && r == 0; i++) {
+		if (i > 0)
+			cn_events_restart(s->events);
+		r = fn(&s->drain, names.v[i], err);
+		if (r < 0 && err->code == CN_PARTIAL) {
+			cn_error_release(&partial);
+			cn_error_move(&partial, err);
+			partial_r = r;
+			r = 0;
+		}
+	}
+	if (r < 0 || partial_r == 0)
+		return r;
+	cn_error_move(err, &partial);
+	return partial_r;
+}
+
 int cn_cmd_plan(struct cn_session *s, struct cn_error *err)
 {
-	return cn_drain_plan(&s->drain, s->settings->args, s->settings->n_args, err);
+	_cleanup_(cn_strv_release) struct cn_strv names = {0};
+
+	names_of(s, &names);
+	return cn_drain_plan(&s->drain, (const char *const *)names.v, names.n, err);
 }
 
 int cn_cmd_drain_check(const struct cn_settings *s, struct cn_error *err)
@@ -32,6 +70,7 @@ static int confirm(void *arg, const char *node)
 
 int cn_cmd_drain(struct cn_session *s, struct cn_error *err)
 {
+	_cleanup_(cn_strv_release) struct cn_strv names = {0};
 	int r;
 
 	if (s->settings->dry_run)
@@ -40,7 +79,8 @@ int cn_cmd_drain(struct cn_session *s, struct cn_error *err)
 		s->drain.confirm = confirm;
 		s->drain.confirm_arg = s;
 	}
-	r = cn_drain_run(&s->drain, s->settings->args, s->settings->n_args, err);
+	names_of(s, &names);
+	r = cn_drain_run(&s->drain, (const char *const *)names.v, names.n, err);
 	if (r == 0 || err->code == CN_PARTIAL)
 		cn_lock_hint_show(s);
 	return r;
@@ -60,7 +100,7 @@ int cn_cmd_remove(struct cn_session *s, struct cn_error *err)
 			return cn_error_set(err, CN_REFUSED, ECANCELED, "not confirmed, nothing was changed");
 	}
 	cn_lock_hint_learn(s);
-	r = cn_drain_remove(&s->drain, name, err);
+	r = each(s, cn_drain_remove, err);
 	if (r == 0 || err->code == CN_PARTIAL)
 		cn_lock_hint_show(s);
 	return r;
@@ -68,5 +108,5 @@ int cn_cmd_remove(struct cn_session *s, struct cn_error *err)
 
 int cn_cmd_cancel(struct cn_session *s, struct cn_error *err)
 {
-	return cn_drain_cancel(&s->drain, s->settings->args[0], err);
+	return each(s, cn_drain_cancel, err);
 }

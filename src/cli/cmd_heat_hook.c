@@ -366,6 +366,26 @@ static char *root_of(const struct cn_settings *s)
 	return root;
 }
 
+static void print_done(const struct cn_settings *s, const struct cn_strv *done)
+{
+	if (s->format == CN_FORMAT_JSON) {
+		_cleanup_json_ json_t *doc =
+			json_pack("{si,so}", "schema", 1, s->hook.install ? "wrote" : "removed", cn_json_strv(done));
+
+		(void)cn_out_json(doc);
+		return;
+	}
+	for (size_t i = 0; i < done->n; i++) {
+		_cleanup_free_ char *safe = cn_text_safe(done->v[i]);
+
+		if (s->hook.install)
+			(void)cn_out_printf("wrote %s\n", safe);
+		else
+			(void)cn_out_printf("removed %s: its run ended in the middle, and heat-config will begin it again\n",
+					    safe);
+	}
+}
+
 static int place(const struct cn_settings *s, struct cn_error *err)
 {
 	_cleanup_(cn_strv_release) struct cn_strv done = {};
@@ -377,8 +397,8 @@ static int place(const struct cn_settings *s, struct cn_error *err)
 	if (!s->hook.install && !s->hook.recover)
 		return cn_error_set(err, CN_USAGE, EINVAL, "--root needs --install or --recover");
 	r = s->hook.install ? install(s, root, &done, err) : cn_hook_recover(root, &done, err);
-	for (size_t i = 0; i < done.n; i++)
-		(void)cn_out_printf("%s\n", done.v[i]);
+	if (r == 0 || done.n)
+		print_done(s, &done);
 	return r;
 }
 

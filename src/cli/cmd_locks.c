@@ -70,7 +70,7 @@ static int show(struct cn_session *s, const struct cn_lock_list *list, struct cn
 
 int cn_cmd_locks_list(struct cn_session *s, struct cn_error *err)
 {
-	_cleanup_(cn_lock_list_release) struct cn_lock_list list = {0};
+	_cleanup_(cn_lock_list_release) struct cn_lock_list list = {0}, around = {0};
 	_cleanup_(cn_lock_node_release) struct cn_lock_node node = {0};
 	_cleanup_free_ char *buf = NULL;
 	struct cn_lock_scope scope = {0};
@@ -83,9 +83,13 @@ int cn_cmd_locks_list(struct cn_session *s, struct cn_error *err)
 		r = cn_lock_node_find(s->cluster, s->drain.kube, name, &node, &known, err);
 	if (r == 0)
 		r = cn_locks_scan(s->cluster, &scope, &list, err);
+	if (r == 0 && name && scope.pool) /* only then: a look at one image is not to wait for a pool that does not answer */
+		r = cn_locks_scan_around(s->cluster, &list, &around, err);
 	if (r < 0)
 		return r;
-	cn_locks_choose(s->cluster, &list, name ? &node : NULL);
+	if (r > 0)
+		cn_warning("not all images could be looked at: locks may be the node's without being shown here");
+	cn_locks_choose(s->cluster, &list, &around, name ? &node : NULL);
 	cn_locks_look(s->cluster, &list, false);
 	cn_locks_classify(&list);
 	r = show(s, &list, err);
@@ -106,10 +110,18 @@ static int check_words(const struct cn_settings *s, struct cn_error *err)
 		return cn_error_set(err, CN_USAGE, EINVAL, "which lock is not said");
 	if (!s->n_args && (l->pool != NULL) + l->all != 1)
 		return cn_error_set(err, CN_USAGE, EINVAL, "--node needs either --pool or --all");
-	if (l->no_fence != l->powered_off)
-		return cn_error_set(err, CN_USAGE, EINVAL, "--no-fence and --node-is-powered-off need each other");
-	if (l->no_fence && (l->force || l->fence_host))
-		return cn_error_set(err, CN_USAGE, EINVAL, "--no-fence excludes --force and --fence-host");
+	if (l->no_fence != l->powered_off) {
+		(void)cn_error_set(err, CN_USAGE, EINVAL, "--no-fence and --node-is-powered-off need each other");
+		cn_error_hint(err,
+			      "leave it out and the locker is fenced; give both only where you have made sure that its node is "
+			      "off and cannot come back");
+		return -EINVAL;
+	}
+	if (l->no_fence && (l->force || l->fence_host)) {
+		(void)cn_error_set(err, CN_USAGE, EINVAL, "--no-fence excludes --force and --fence-host");
+		cn_error_hint(err, "leave out --no-fence and --node-is-powered-off to fence, or the others to fence nobody");
+		return -EINVAL;
+	}
 	return 0;
 }
 

@@ -1,18 +1,35 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <string.h>
 
 #include "cephnode/base/file.h"
 #include "cephnode/base/interrupt.h"
 #include "cephnode/output/metrics.h"
 #include "cli/cli.h"
 
+#define ENDING ".prom"
+
+static bool has_ending(const char *file)
+{
+	size_t len = strlen(file), end = strlen(ENDING);
+
+	return len > end && strcmp(file + len - end, ENDING) == 0;
+}
+
 int cn_cmd_metrics_check(const struct cn_settings *s, struct cn_error *err)
 {
-	if (s->format != CN_FORMAT_JSON)
-		return 0;
-	cn_error_set(err, CN_USAGE, EINVAL, "metrics are text for Prometheus, not JSON");
-	cn_error_hint(err, "status -f json says the same");
-	return -EINVAL;
+	if (s->format == CN_FORMAT_JSON) {
+		cn_error_set(err, CN_USAGE, EINVAL, "metrics are text for Prometheus, not JSON");
+		cn_error_hint(err, "status -f json says the same");
+		return -EINVAL;
+	}
+	if (s->textfile && !has_ending(s->textfile)) {
+		cn_error_set(err, CN_USAGE, EINVAL,
+			     "--textfile %s does not end in " ENDING ": the node exporter would pass it over", s->textfile);
+		cn_error_hint(err, "name it FILE" ENDING "; without --textfile the metrics go to stdout");
+		return -EINVAL;
+	}
+	return 0;
 }
 
 /* A cluster that cannot be looked at is worth a line of its own: with the text of the last look left in place a drain would seem

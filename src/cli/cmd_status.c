@@ -4,56 +4,49 @@
 #include <unistd.h>
 
 #include "cephnode/base/interrupt.h"
+#include "cephnode/output/stream.h"
 #include "cephnode/output/views.h"
 #include "cli/cli.h"
 
 #define WATCH_EVERY_MS 1000
 
-/* What stands on the terminal and is drawn over by the next round, and what the rounds remember. */
+/* What the rounds remember: what stands on the terminal and is drawn over by the next one, and the numbers of the one before. */
 struct screen {
 	bool live;
-	size_t lines;
+	char *frame; /* owned; NULL: none */
 	struct cn_status_memory *memory;
 };
-
-static size_t count_lines(const char *text)
-{
-	size_t n = 0;
-
-	for (; (text = strchr(text, '\n')); text++)
-		n++;
-	return n;
-}
-
-/* Cuts the text to so many lines: what scrolls out cannot be drawn over. */
-static void cut_lines(char *text, size_t lines)
-{
-	while (lines-- && text)
-		text = strchr(text, '\n') ? strchr(text, '\n') + 1 : NULL;
-	if (text)
-		*text = '\0';
-}
 
 static int show(struct cn_session *s, const json_t *doc, struct screen *screen)
 {
 	struct cn_table_style style = cn_table_style_stdout(s->settings->color, s->settings->verbose);
-	_cleanup_free_ char *text = NULL, *frame = NULL;
+	_cleanup_free_ char *text = NULL, *all = NULL;
 	bool osds = s->settings->watch || s->settings->verbose;
 	unsigned columns, lines;
+	size_t up;
 
 	if (s->settings->format == CN_FORMAT_JSON)
 		return cn_out_json(doc);
 	text = cn_view_status(doc, osds, &style);
 	if (!screen->live || !cn_terminal_size(STDOUT_FILENO, &columns, &lines))
 		return cn_out_puts(text);
-	if (count_lines(text) >= lines) { /* rather all drains than all OSDs */
+	if (cn_text_rows(text, columns) >= lines) { /* rather all drains than all OSDs */
 		free(text);
 		text = cn_view_status(doc, false, &style);
 	}
-	cut_lines(text, lines - 1);
-	frame = screen->lines ? cn_asprintf("\033[%zuA\r\033[J%s", screen->lines, text) : cn_strdup(text);
-	screen->lines = count_lines(text);
-	return cn_out_puts(frame);
+	cn_text_cut_rows(text, columns, lines - 1); /* what scrolls out cannot be drawn over */
+	/* the terminal may have another width by now, and its lines other breaks */
+	up = screen->frame ? MIN(cn_text_rows(screen->frame, columns), lines - 1) : 0;
+	all = up ? cn_asprintf("\033[%zuA\r\033[J%s", up, text) : cn_strdup(text);
+	free(screen->frame);
+	screen->frame = TAKE_PTR(text);
+	return cn_out_puts(all);
+}
+
+static void forget_frame(struct screen *screen)
+{
+	free(screen->frame);
+	screen->frame = NULL;
 }
 
 static int read_status(struct cn_session *s, struct screen *screen, json_t **ret, struct cn_error *err)
@@ -81,7 +74,7 @@ static int watch(struct cn_session *s, struct screen *screen, struct cn_error *e
 			return cn_error_interrupted(err);
 		if (e.code == CN_TIMEOUT) {
 			cn_warning("%s; trying again", e.message);
-			screen->lines = 0;
+			forget_frame(screen);
 			continue;
 		}
 		if (e.code == CN_NOT_FOUND)
@@ -116,5 +109,6 @@ int cn_cmd_status(struct cn_session *s, struct cn_error *err)
 	screen.memory = s->settings->watch ? cn_status_memory_new() : NULL;
 	r = status(s, &screen, err);
 	cn_status_memory_free(screen.memory);
+	forget_frame(&screen);
 	return r;
 }

@@ -149,6 +149,7 @@ const struct cn_command cn_commands[] = {
 		.min_args = 0,
 		.max_args = 0,
 		.groups = CN_OPT_KUBE,
+		.late = true,
 		.help = "can this client, with these caps, in this place, do its job?",
 		.text = "Shows, one line a finding, whether the cluster answers, whether the key has the caps for a drain, "
 			"whether "
@@ -213,9 +214,10 @@ const struct cn_command cn_commands[] = {
 		.groups = CN_OPT_OPENSTACK | CN_OPT_KUBE | CN_OPT_YES,
 		.nodes = true,
 		.late = true,
+		.aside = true,
 		.help = "scale a stack down by exactly this node",
 		.text = "Lets Heat scale the stack down by this node and no other: marks its member, sets the group's size, and "
-			"waits until the "
+			"shows how the drain goes until the "
 			"server is gone. The drain is that of the agent or of the node's hook. After a failure the same command "
 			"takes the same "
 			"node again. On a terminal it asks; without one it needs --yes.\n\n"
@@ -227,12 +229,17 @@ const struct cn_command cn_commands[] = {
 
 const size_t cn_n_commands = ARRAY_SIZE(cn_commands);
 
+bool cn_command_is_of(const struct cn_command *c, const char *first)
+{
+	size_t len = strlen(first);
+
+	return strncmp(c->name, first, len) == 0 && c->name[len] == ' ';
+}
+
 bool cn_command_begins(const char *word)
 {
-	size_t len = strlen(word);
-
 	for (size_t i = 0; i < cn_n_commands; i++) {
-		if (strncmp(cn_commands[i].name, word, len) == 0 && cn_commands[i].name[len] == ' ')
+		if (cn_command_is_of(&cn_commands[i], word))
 			return true;
 	}
 	return false;

@@ -94,6 +94,27 @@ static void exit_section(FILE *f)
 	}
 }
 
+/* first: only those of this group; NULL: all. */
+static void commands_section(FILE *f, const char *first)
+{
+	fputs("\nCommands:\n", f);
+	for (size_t i = 0; i < cn_n_commands; i++) {
+		const struct cn_command *c = &cn_commands[i];
+		_cleanup_free_ char *left = cn_asprintf("%s%s%s", c->name, *c->synopsis ? " " : "", c->synopsis);
+
+		if (!first || cn_command_is_of(c, first))
+			entry(f, left, c->help);
+	}
+}
+
+static void of_group(FILE *f, const char *first)
+{
+	fprintf(f, "Usage: cephnode %s COMMAND [OPTION...] [ARGUMENT...]\n", first);
+	commands_section(f, first);
+	options_section(f, "Options of every command", CN_GLOBAL);
+	fprintf(f, "\n'cephnode %s COMMAND --help' shows the options of a command; cephnode(1) has the rest.\n", first);
+}
+
 static void general(FILE *f)
 {
 	fputs("Usage: cephnode [OPTION...] COMMAND [ARGUMENT...]\n\n", f);
@@ -102,12 +123,7 @@ static void general(FILE *f)
 	     "daemons and "
 	     "removes the OSDs.",
 	     0, 0);
-	fputs("\nCommands:\n", f);
-	for (size_t i = 0; i < cn_n_commands; i++) {
-		_cleanup_free_ char *left = cn_asprintf("%s %s", cn_commands[i].name, cn_commands[i].synopsis);
-
-		entry(f, left, cn_commands[i].help);
-	}
+	commands_section(f, NULL);
 	fputc('\n', f);
 	wrap(f,
 	     "A NODE is an IP address, a CRUSH host bucket, a host name, a Kubernetes node name, or osd.N for a single OSD; "
@@ -127,7 +143,7 @@ static void of_command(FILE *f, const struct cn_command *c)
 	options_section(f, "Options of every command", CN_GLOBAL);
 }
 
-char *cn_help_text(const struct cn_command *command)
+char *cn_help_text(const struct cn_command *command, const char *group)
 {
 	char *text = NULL;
 	size_t len;
@@ -137,6 +153,8 @@ char *cn_help_text(const struct cn_command *command)
 		abort(); /* out of memory, as in base */
 	if (command)
 		of_command(f, command);
+	else if (group)
+		of_group(f, group);
 	else
 		general(f);
 	if (fclose(f) != 0)

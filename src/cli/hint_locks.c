@@ -57,7 +57,7 @@ void cn_lock_hint_show(struct cn_session *s)
 			continue;
 		if (cn_locks_scan(s->cluster, &everywhere, &list, NULL) < 0)
 			return;
-		cn_locks_choose(s->cluster, &list, &h->nodes[i]);
+		cn_locks_choose(s->cluster, &list, NULL, &h->nodes[i]);
 		images = chosen_images(&list, &n);
 		if (images)
 			cn_note("clients on %s still hold %zu %s of RBD images (%s), see: cephnode locks list --node %s",

@@ -19,21 +19,31 @@ static void print_error(const struct cn_error *e)
 	cn_err_printf("hint: %s\n", hint);
 }
 
+/* A wrong command line owes an answer, too. */
+static void misused(const struct cn_settings *settings, const struct cn_command *command, const struct cn_error *err)
+{
+	if (command->misused)
+		command->misused(err);
+	else
+		cn_session_misused(settings, command, err);
+}
+
 static int run(int argc, char **argv, struct cn_error *err)
 {
 	_cleanup_(cn_settings_release) struct cn_settings settings;
 	_cleanup_free_ char *help = NULL;
 	const struct cn_command *command = NULL;
+	const char *group = NULL;
 	int r;
 
 	cn_settings_init(&settings);
-	r = cn_parse(argc, argv, &settings, &command, err);
-	if (r < 0 && command && command->misused)
-		command->misused(err);
+	r = cn_parse(argc, argv, &settings, &command, &group, err);
+	if (r < 0 && command)
+		misused(&settings, command, err);
 	if (r < 0)
 		return r;
 	if (settings.help) {
-		help = cn_help_text(command);
+		help = cn_help_text(command, group);
 		(void)cn_out_puts(help);
 		return 0;
 	}

@@ -52,7 +52,7 @@ const struct cn_option cn_options[] = {
 
 	/* metrics */
 	{"textfile", 0, "FILE", CN_OPTION_STRING, CN_OPT_METRICS, AT(textfile), 0, 0,
-	 "put them into this file, whole or not at all, instead of on stdout"},
+	 "put them into this file (*.prom), whole or not at all, instead of on stdout"},
 
 	/* locks */
 	{"pool", 'p', "POOL[/NAMESPACE]", CN_OPTION_STRING, CN_OPT_LOCKS, AT(locks.pool), 0, 0,

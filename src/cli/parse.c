@@ -13,6 +13,9 @@ struct parser {
 	const struct cn_command *command;
 	const char *first; /* the first of the two words of a command */
 	bool stop;         /* --help or --version was seen: nothing after it can be wrong */
+	bool options_end;  /* "--" was seen */
+	bool failed;       /* what follows is read only for what shapes the answer: the command and -f */
+	bool lost;         /* no command can be told any more */
 	struct cn_error *err;
 };
 
@@ -51,6 +54,8 @@ static void hint_help(const struct parser *p)
 {
 	if (p->command)
 		cn_error_hint(p->err, "'cephnode %s --help' lists its arguments and options", p->command->name);
+	else if (p->first)
+		cn_error_hint(p->err, "'cephnode %s --help' lists its commands", p->first);
 	else
 		cn_error_hint(p->err, "'cephnode --help' lists the commands and global options");
 }
@@ -60,14 +65,16 @@ static bool takes(const struct parser *p, const struct cn_option *o)
 	return (o->group & CN_GLOBAL) || (p->command && (o->group & p->command->groups));
 }
 
-/* The first command that takes the option; "cancel" for --lock-wait where "plan" was given. */
-static const struct cn_command *home_of(const struct cn_option *o)
+/* "drain, remove, cancel": the commands that take the option. To be freed. */
+static char *homes_of(const struct cn_option *o)
 {
+	_cleanup_(cn_strv_release) struct cn_strv names = {0};
+
 	for (size_t i = 0; i < cn_n_commands; i++) {
 		if (o->group & cn_commands[i].groups)
-			return &cn_commands[i];
+			cn_strv_add(&names, cn_commands[i].name);
 	}
-	return NULL;
+	return cn_strv_join(&names, ", ");
 }
 
 static int unknown_option(const struct parser *p, const char *shown, const struct cn_option *o)
@@ -75,17 +82,13 @@ static int unknown_option(const struct parser *p, const char *shown, const struc
 	const char *names[64], *near;
 	size_t n = 0;
 
-	if (o && !p->command) {
-		(void)usage(p, "option '%s' belongs to a command and stands after it", shown);
-		hint_help(p);
-		return -EINVAL;
-	}
+	if (o && !p->command)
+		return usage(p, "option '%s' belongs to a command and stands after it", shown);
 	if (o) {
-		const struct cn_command *home = home_of(o);
+		_cleanup_free_ char *homes = homes_of(o);
 
 		(void)usage(p, "'%s' has no option '%s'", p->command->name, shown);
-		if (home)
-			cn_error_hint(p->err, "'cephnode %s' has it", home->name);
+		cn_error_hint(p->err, "it is an option of: %s", homes);
 		return -EINVAL;
 	}
 	for (size_t i = 0; i < cn_n_options && n < ARRAY_SIZE(names); i++) {
@@ -96,7 +99,6 @@ static int unknown_option(const struct parser *p, const char *shown, const struc
 	near = strncmp(shown, "--", 2) == 0 ? cn_suggest(shown + 2, names, n) : NULL;
 	if (near)
 		cn_error_hint(p->err, "did you mean '--%s'?", near);
-	hint_help(p);
 	return -EINVAL;
 }
 
@@ -113,9 +115,7 @@ static int store_choice(const struct parser *p, const struct cn_option *o, const
 			return 0;
 		}
 	}
-	(void)usage(p, "%s must be one of %s, not '%s'", shown, o->arg, value);
-	hint_help(p);
-	return -EINVAL;
+	return usage(p, "%s must be one of %s, not '%s'", shown, o->arg, value);
 }
 
 static int store_word(const struct parser *p, const struct cn_option *o, const char *shown, const char *value, const char **field)
@@ -132,9 +132,7 @@ static int store_word(const struct parser *p, const struct cn_option *o, const c
 			return 0;
 		}
 	}
-	(void)usage(p, "%s must be one of %s, not '%s'", shown, o->arg, value);
-	hint_help(p);
-	return -EINVAL;
+	return usage(p, "%s must be one of %s, not '%s'", shown, o->arg, value);
 }
 
 static bool is_code(const char *s)
@@ -178,8 +176,8 @@ static int store(const struct parser *p, const struct cn_option *o, const char *
 	case CN_OPTION_INT:
 		if (cn_parse_int(value, o->min, o->max, (int64_t *)field))
 			return 0;
-		return usage(p, "%s must be a whole number from %lld to %lld, not '%s'", shown, (long long)o->min,
-			     (long long)o->max, value);
+		return usage(p, "%s must be a whole number%s from %lld to %lld, not '%s'", shown,
+			     strcmp(o->arg, "SEC") == 0 ? " of seconds" : "", (long long)o->min, (long long)o->max, value);
 	case CN_OPTION_CHOICE:
 		return store_choice(p, o, shown, value, (int *)field);
 	case CN_OPTION_WORD:
@@ -199,11 +197,8 @@ static int option(struct parser *p, const struct cn_option *o, const char *shown
 	if (!o->arg && value)
 		return usage(p, "option '%s' takes no value", shown);
 	if (o->arg && !value) {
-		if (p->at >= p->argc) {
-			(void)usage(p, "option '%s' needs a value: %s", shown, o->arg);
-			hint_help(p);
-			return -EINVAL;
-		}
+		if (p->at >= p->argc)
+			return usage(p, "option '%s' needs a value: %s", shown, o->arg);
 		value = p->argv[p->at++];
 	}
 	if (store(p, o, shown, value) < 0)
@@ -253,7 +248,7 @@ static const char *suggest_command(const struct parser *p, const char *word)
 	const char *names[64];
 
 	for (size_t i = 0; i < MIN(cn_n_commands, ARRAY_SIZE(names)); i++) {
-		if (!p->first || (strncmp(cn_commands[i].name, p->first, skip - 1) == 0 && cn_commands[i].name[skip - 1] == ' '))
+		if (!p->first || cn_command_is_of(&cn_commands[i], p->first))
 			names[n++] = cn_commands[i].name + skip;
 	}
 	return cn_suggest(word, names, n);
@@ -275,7 +270,6 @@ static int command_word(struct parser *p, const char *word)
 	(void)usage(p, "unknown command '%s'", name);
 	if (near)
 		cn_error_hint(p->err, "did you mean '%s%s%s'?", p->first ? p->first : "", p->first ? " " : "", near);
-	hint_help(p);
 	return -EINVAL;
 }
 
@@ -284,59 +278,94 @@ static int check_args(const struct parser *p)
 	const struct cn_command *c = p->command;
 	const struct cn_settings *s = p->settings;
 
-	if (s->n_args < c->min_args || s->n_args > c->max_args) {
-		(void)usage(p, s->n_args < c->min_args ? "'%s' needs an argument (%s)" : "too many arguments for '%s' (%s)",
-			    c->name, c->synopsis);
-		hint_help(p);
+	if (s->n_args < c->min_args)
+		return usage(p, "'%s' needs an argument (%s)", c->name, c->synopsis);
+	if (s->n_args > c->max_args)
+		return usage(p, "too many arguments for '%s' (%s)", c->name, c->max_args ? c->synopsis : "it takes none");
+	for (size_t i = 0; c->nodes && i < s->n_args; i++) {
+		if (*s->args[i])
+			continue;
+		(void)usage(p, "the name of a node must not be empty");
+		cn_error_hint(p->err, "name it by its IP address, its CRUSH host or osd.N; a variable of the shell may be unset");
 		return -EINVAL;
 	}
-	for (size_t i = 0; c->nodes && i < s->n_args; i++) {
-		if (!*s->args[i])
-			return usage(p, "the name of a node must not be empty");
+	if (s->kube.off && cn_kube_options_given(&s->kube)) {
+		(void)usage(p, "--no-kube excludes the other options of Kubernetes");
+		cn_error_hint(p->err, "leave out --no-kube to ask Kubernetes, or the others to go without it");
+		return -EINVAL;
 	}
-	if (s->kube.off && cn_kube_options_given(&s->kube))
-		return usage(p, "--no-kube excludes the other options of Kubernetes");
-	if (s->name && s->id)
-		return usage(p, "--name and --id exclude each other");
+	if (s->name && s->id) {
+		(void)usage(p, "--name and --id exclude each other");
+		cn_error_hint(p->err, "--id ID stands for --name client.ID: give one of them");
+		return -EINVAL;
+	}
 	return 0;
 }
 
-int cn_parse(int argc, char **argv, struct cn_settings *ret, const struct cn_command **ret_command, struct cn_error *err)
+/* No word, or "locks" alone. */
+static int no_command(const struct parser *p)
+{
+	_cleanup_(cn_strv_release) struct cn_strv seconds = {0};
+	_cleanup_free_ char *list = NULL;
+
+	if (!p->first)
+		return usage(p, "no command was given");
+	for (size_t i = 0; i < cn_n_commands; i++) {
+		if (cn_command_is_of(&cn_commands[i], p->first))
+			cn_strv_add(&seconds, cn_commands[i].name + strlen(p->first) + 1);
+	}
+	list = cn_strv_join(&seconds, ", ");
+	return usage(p, "'%s' needs a second word: %s", p->first, list);
+}
+
+/* One word, and the value of an option that takes one. */
+static int next_word(struct parser *p)
+{
+	const char *word = p->argv[p->at++];
+	int r = 0;
+
+	if (!p->options_end && strcmp(word, "--") == 0) {
+		p->options_end = true;
+	} else if (!p->options_end && strncmp(word, "--", 2) == 0) {
+		r = long_option(p, word);
+	} else if (!p->options_end && word[0] == '-' && word[1]) {
+		r = short_options(p, word);
+	} else if (!p->command) {
+		r = p->lost ? 0 : command_word(p, word);
+		p->lost |= r < 0;
+	} else if (!p->failed) { /* behind an unknown option it may be that one's value */
+		p->settings->args[p->settings->n_args++] = word;
+	}
+	return r;
+}
+
+int cn_parse(int argc, char **argv, struct cn_settings *ret, const struct cn_command **ret_command, const char **ret_group,
+	     struct cn_error *err)
 {
 	struct parser p = {.argc = argc, .at = 1, .argv = argv, .settings = ret, .err = err};
-	bool options_end = false;
 	int r = 0;
 
 	ret->args = cn_calloc((size_t)argc + 1, sizeof(*ret->args));
-	while (r == 0 && !p.stop && p.at < argc) {
-		const char *word = argv[p.at++];
-
-		if (!options_end && strcmp(word, "--") == 0)
-			options_end = true;
-		else if (!options_end && strncmp(word, "--", 2) == 0)
-			r = long_option(&p, word);
-		else if (!options_end && word[0] == '-' && word[1])
-			r = short_options(&p, word);
-		else if (!p.command)
-			r = command_word(&p, word);
-		else
-			ret->args[ret->n_args++] = word;
+	while (!p.stop && p.at < argc) {
+		if (next_word(&p) == 0 || r < 0)
+			continue;
+		r = -EINVAL;
+		p.failed = true;
+		p.err = NULL; /* the first error is the one to be told */
 	}
 	if (r == 0 && p.stop && !p.command) { /* "--help drain" is "drain --help" */
-		_cleanup_error_ struct cn_error ignored = {0};
-
-		p.err = &ignored;
+		p.err = NULL;
 		while (!p.command && p.at < argc && command_word(&p, argv[p.at++]) == 0)
 			;
 		p.err = err;
 	}
 	*ret_command = p.command;
-	if (r < 0 || p.stop)
-		return r;
-	if (!p.command) {
-		(void)(p.first ? usage(&p, "'%s' needs a second word", p.first) : usage(&p, "no command was given"));
+	*ret_group = p.command ? NULL : p.first;
+	if (r == 0 && !p.stop)
+		r = p.command ? check_args(&p) : no_command(&p);
+	if (r < 0) {
+		p.err = err;
 		hint_help(&p);
-		return -EINVAL;
 	}
-	return check_args(&p);
+	return r;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cephnode/base/interrupt.h"
+#include "cephnode/base/text.h"
 #include "cli/cli.h"
 
 /* --- chatter --- */
@@ -55,7 +56,7 @@ static struct cn_events *new_events(const struct cn_settings *settings, const st
 		.verbose = settings->verbose,
 	};
 
-	if (settings->format == CN_FORMAT_JSON)
+	if (settings->format == CN_FORMAT_JSON && !command->aside)
 		options.mode = command->late || prints_lines(settings, command) ? CN_EVENTS_JSONL : CN_EVENTS_PLAN_JSON;
 	return cn_events_new(&options);
 }
@@ -100,18 +101,31 @@ static void emit_result(struct cn_session *s, enum cn_code code, const char *rea
 	cn_events_emit(s->events, event);
 }
 
+void cn_session_misused(const struct cn_settings *settings, const struct cn_command *command, const struct cn_error *err)
+{
+	struct cn_session s = {.settings = settings, .command = command};
+
+	if (!prints_lines(settings, command) || settings->format != CN_FORMAT_JSON)
+		return;
+	s.events = new_events(settings, command);
+	emit_result(&s, err->code, err->message);
+	cn_events_free(s.events);
+}
+
 /* In the signal thread, just before _exit(130): a librados call did not come back in time. */
 static void emergency(void *arg)
 {
+	_cleanup_free_ char *hint = NULL, *safe = NULL;
 	struct cn_session *s = arg;
 
 	if (s->watching)
 		_exit(0);
 	if (s->drain.cluster && (s->command->events || s->command->late) && !s->command->locks)
-		cn_drain_emergency(&s->drain);
+		hint = cn_drain_emergency(&s->drain);
 	emit_result(s, CN_INTERRUPTED, "interrupted");
 	cn_events_clear(s->events);
-	cn_err_printf("cephnode: interrupted\n");
+	safe = hint ? cn_text_safe(hint) : NULL;
+	cn_err_printf("cephnode: interrupted\n%s%s%s", safe ? "hint: " : "", safe ? safe : "", safe ? "\n" : "");
 }
 
 /* --- start and end --- */

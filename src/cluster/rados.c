@@ -349,13 +349,14 @@ static int configure(rados_t r, const struct cn_cluster_config *config, struct c
 	char connect_s[16], op_s[16];
 	int ret;
 
-	ret = rados_conf_read_file(r, config->conf);
-	if (ret < 0 && (conf || ret != -ENOENT)) {
-		cn_error_set(err, CN_USAGE, ret, "cannot read the configuration file %s: %s", conf ? conf : "/etc/ceph/ceph.conf",
-			     strerror(-ret));
-		cn_error_hint(err, "name it with --conf or CEPH_CONF, or give --mon-host and --keyring");
-		return ret;
+	if (conf && !*conf) {
+		cn_error_set(err, CN_USAGE, EINVAL, "cannot use CEPH_CONF: it is empty");
+		cn_error_hint(err, "let it name the configuration file, or unset it");
+		return -EINVAL;
 	}
+	ret = rados_conf_read_file(r, config->conf);
+	if (ret < 0 && (conf || ret != -ENOENT))
+		return cn_rados_explain_conf(ret, conf ? conf : "/etc/ceph/ceph.conf", err);
 	ret = rados_conf_parse_env(r, NULL); /* the rest of CEPH_ARGS */
 	if (ret < 0)
 		return cn_error_set(err, CN_USAGE, ret, "cannot use CEPH_ARGS: %s", strerror(-ret));
@@ -373,31 +374,6 @@ static int configure(rados_t r, const struct cn_cluster_config *config, struct c
 	return 0;
 }
 
-static int explain_connect(int r, const struct cn_cluster_config *config, const char *entity, struct cn_error *err)
-{
-	switch (-r) {
-	case ETIMEDOUT:
-		cn_error_set(err, CN_TIMEOUT, r, "cannot connect to the cluster: no monitor quorum answered within %u s",
-			     config->connect_timeout_s);
-		cn_error_hint(err, "check mon_host and the network, and on a monitor's host: ceph daemon mon.ID mon_status");
-		break;
-	case EACCES:
-	case EPERM:
-		cn_error_set(err, CN_FAILED, r, "cannot connect to the cluster: the monitors refused the key of %s", entity);
-		cn_error_hint(err, "compare the keyring with: ceph auth get %s", entity);
-		break;
-	case ENOENT:
-		cn_error_set(err, CN_FAILED, r, "cannot connect to the cluster: no key for %s, or no monitor address, was found",
-			     entity);
-		cn_error_hint(err, "name the keyring with --keyring or CEPH_KEYRING, the monitors with --conf or --mon-host");
-		break;
-	default:
-		cn_error_set(err, CN_FAILED, r, "cannot connect to the cluster as %s: %s", entity, strerror(-r));
-		cn_error_hint(err, "check --conf, --name and --keyring");
-	}
-	return r;
-}
-
 static int connect_once(const struct cn_cluster_config *config, rados_t *ret, struct cn_error *err)
 {
 	const char *entity = config->name ? config->name : "client.admin";
@@ -406,12 +382,12 @@ static int connect_once(const struct cn_cluster_config *config, rados_t *ret, st
 
 	r = rados_create2(&rados, config->cluster ? config->cluster : "ceph", entity, 0);
 	if (r < 0)
-		return cn_error_set(err, CN_USAGE, r, "cannot use the name %s: %s", entity, strerror(-r));
+		return cn_rados_explain_name(r, entity, err);
 	r = configure(rados, config, err);
 	if (r == 0) {
 		r = rados_connect(rados);
 		if (r < 0)
-			explain_connect(r, config, entity, err);
+			cn_rados_explain(r, rados, config, entity, err);
 	}
 	if (r < 0)
 		rados_shutdown(rados);

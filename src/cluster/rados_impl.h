@@ -13,6 +13,12 @@ int cn_rados_ioctx(struct cn_cluster *c, const struct cn_object *o, rados_ioctx_
  * released. CN_USAGE for an option without a value. */
 int cn_rados_args(struct cn_cluster_config *config, struct cn_strv *words, struct cn_error *err);
 
+/* rados_explain.c: say in err why librados did not connect (r, by the configuration it has in the end), could not read a file or
+ * use a name. May look into the files in question. Return -errno. */
+int cn_rados_explain(int r, rados_t rados, const struct cn_cluster_config *config, const char *entity, struct cn_error *err);
+int cn_rados_explain_conf(int r, const char *path, struct cn_error *err);
+int cn_rados_explain_name(int r, const char *name, struct cn_error *err);
+
 int cn_rados_lockers(struct cn_cluster *c, const struct cn_object *o, const char *name, struct cn_lockers *ret);
 int cn_rados_read_many(struct cn_cluster *c, const struct cn_object *o, const struct cn_class_method *m, struct cn_read *v,
 		       size_t n);

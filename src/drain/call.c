@@ -16,6 +16,7 @@ void cn_call_begin(struct cn_run *run, struct cn_drain_context *ctx, const char 
 	run->started_ms = ctx->started_ms ? ctx->started_ms : cn_clock_boot_ms(run->clock);
 	if (ctx->options->timeout_s)
 		run->timeout_at_ms = run->started_ms + ctx->options->timeout_s * 1000;
+	run->verb = "drain";
 	run->method_out = ctx->options->method == CN_METHOD_OUT;
 	run->keep = ctx->options->keep;
 	cn_run_register(run);
@@ -42,6 +43,12 @@ int cn_call_end(struct cn_run *run, int r, struct cn_error *err, const char *out
 {
 	struct cn_error none = {};
 
+	if (r < 0 && err && err->code == CN_INTERRUPTED) {
+		_cleanup_free_ char *hint = cn_way_on(run);
+
+		if (hint)
+			cn_error_hint(err, "%s", hint);
+	}
 	if (r < 0 && err->code != CN_PARTIAL)
 		cn_note_last_error(run, err);
 	if (run->decision)
@@ -84,13 +91,6 @@ int cn_call_match(struct cn_journals *l, const char *name, struct cn_journal **r
 	return 0;
 }
 
-static int not_found(const char *name, struct cn_error *err)
-{
-	cn_error_set(err, CN_NOT_FOUND, ENOENT, "no drain of %s is known", name);
-	cn_error_hint(err, "see: cephnode status");
-	return -ENOENT;
-}
-
 int cn_call_find(struct cn_run *run, const char *name, struct cn_journal **ret, struct cn_error *err)
 {
 	int r;
@@ -100,7 +100,7 @@ int cn_call_find(struct cn_run *run, const char *name, struct cn_journal **ret, 
 	if (r == 0)
 		r = cn_call_match(&run->others, name, ret, err);
 	if (r == 0 && !*ret)
-		r = not_found(name, err);
+		r = cn_call_unknown(&run->others, name, run->verb, err);
 	return r;
 }
 
@@ -110,7 +110,7 @@ int cn_call_adopt(struct cn_run *run, const char *name, struct cn_error *err)
 	int r = cn_call_match(&run->others, name, &j, err);
 
 	if (r == 0 && !j)
-		r = not_found(name, err);
+		r = cn_call_unknown(&run->others, name, "status", err);
 	if (r == 0)
 		cn_journal_copy(j, &run->drains[run->n++].journal);
 	return r;

@@ -53,9 +53,9 @@ static int undo(struct cn_run *run, struct cn_error *err)
 	/* of a drain that died between reweight and forecast, the phases of which no save has overwritten yet */
 	int r = run->drains[0].journal.phase < CN_PHASE_FORECAST ? cn_upmaps_note_cancelled(run, err) : 0;
 
+	cn_upmaps_settle(run);
 	if (r == 0)
 		r = cn_save_all(run, CN_PHASE_CANCEL, err);
-
 	if (r == 0)
 		r = cn_osdmap_get(run->c, &m, err);
 	if (r == 0) {
@@ -82,7 +82,8 @@ static int cancel_locked(struct cn_run *run, const char *name, struct cn_error *
 
 	if (r < 0)
 		return r;
-	if (run->drains[0].journal.phase == CN_PHASE_CANCELLED)
+	run->already = run->drains[0].journal.phase == CN_PHASE_CANCELLED;
+	if (run->already)
 		return 0;
 	if (run->drains[0].journal.phase >= CN_PHASE_SWEEP && run->drains[0].journal.phase < CN_PHASE_DONE) {
 		cn_error_set(err, CN_REFUSED, EPERM, "the OSDs of %s are removed already, there is no way back",
@@ -105,6 +106,8 @@ int cn_drain_cancel(struct cn_drain_context *ctx, const char *name, struct cn_er
 	int r;
 
 	cn_call_begin(&run, ctx, &name, 1);
+	run.verb = "cancel";
+	run.undo = true;
 	r = cn_call_find(&run, name, &known, err);
 	if (r == 0) {
 		cn_step_begin(&run, "lock");

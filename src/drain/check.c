@@ -305,12 +305,15 @@ static char *check_kube(struct cn_kube *k, json_t *findings)
 
 /* --- all -------------------------------------------------------------------------------------------------------------- */
 
-json_t *cn_check(struct cn_cluster *c, struct cn_kube *kube, struct cn_error *err)
+json_t *cn_check(struct cn_cluster *c, const struct cn_error *why_not, struct cn_kube *kube, struct cn_error *err)
 {
 	_cleanup_json_ json_t *findings = json_array();
 	_cleanup_free_ char *role = NULL;
 
-	check_ceph(c, findings);
+	if (c)
+		check_ceph(c, findings);
+	else
+		add(findings, "connection", false, why_not->message, why_not->hint);
 	role = check_kube(kube, findings);
 	if (cn_interrupted()) {
 		cn_error_interrupted(err);

@@ -9,6 +9,26 @@
 
 #define TRIES 3 /* of a window, when the lease ran out in the middle */
 
+/* Why there is no such node (any more). */
+static void tell_removed(struct cn_run *run, const char *const *names, size_t n, struct cn_error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_free_ char *at = NULL;
+		struct cn_journal *j = NULL;
+
+		if (cn_call_find(run, names[i], &j, NULL) < 0 || j->phase < CN_PHASE_OUT || j->phase >= CN_PHASE_CANCEL)
+			continue;
+		at = cn_time_format(j->updated_ms);
+		free(err->hint); /* it looks for a slip in the name */
+		err->hint = NULL;
+		if (j->phase == CN_PHASE_DONE)
+			cn_error_hint(err, "nothing is left to do: cephnode removed the OSDs of %s at %s", j->node, at);
+		else
+			cn_error_hint(err, "its drain is not done (%s): cephnode drain %s", cn_phase_name(j->phase), j->node);
+		return;
+	}
+}
+
 int cn_drain_plan(struct cn_drain_context *ctx, const char *const *names, size_t n, struct cn_error *err)
 {
 	struct cn_intake in = {};
@@ -21,6 +41,8 @@ int cn_drain_plan(struct cn_drain_context *ctx, const char *const *names, size_t
 	r = cn_intake_accept(&run, err);
 	if (r == 0)
 		r = cn_intake_plan(&run, &in, true, err);
+	if (r < 0 && err->code == CN_NOT_FOUND)
+		tell_removed(&run, names, n, err);
 	cn_intake_release(&in);
 	run.result_emitted = true; /* a plan has no result */
 	return cn_call_end(&run, r, err, NULL);
@@ -145,6 +167,7 @@ static int save_begin(struct cn_run *run, struct cn_error *err)
 		struct cn_journal *j = &run->drains[i].journal;
 
 		j->phase = j->phase < CN_PHASE_HOLD ? CN_PHASE_CHECK : CN_PHASE_HOLD;
+		cn_forget_error(j);
 		r = cn_journal_save(run->c, j, run->clock, err);
 	}
 	return r;
@@ -296,8 +319,10 @@ static int claim(struct cn_run *run, struct cn_intake *in _unused_, struct cn_er
 	if (r < 0)
 		return r;
 	r = cn_check_journals(run, err);
-	for (size_t i = 0; i < run->n && r == 0; i++) /* the new owner */
+	for (size_t i = 0; i < run->n && r == 0; i++) { /* the new owner */
+		cn_forget_error(&run->drains[i].journal);
 		r = cn_journal_save(run->c, &run->drains[i].journal, run->clock, err);
+	}
 	if (r == 0)
 		r = cn_speed_apply(run, err);
 	cn_window_close(run);
@@ -430,6 +455,7 @@ int cn_drain_remove(struct cn_drain_context *ctx, const char *name, struct cn_er
 	int r;
 
 	cn_call_begin(&run, ctx, &name, 1);
+	run.verb = "remove";
 	run.keep = false;
 	r = cn_call_find(&run, name, &j, err);
 	if (r == 0 && (j->phase == CN_PHASE_CANCELLED || j->phase < CN_PHASE_DRAINED)) {

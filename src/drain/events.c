@@ -31,14 +31,23 @@ void cn_emit(struct cn_run *run, const char *event, json_t *fields)
 	pthread_mutex_unlock(&emit_lock);
 }
 
+static json_t *step_fields(const struct cn_run *run, const char *step, const char *state)
+{
+	json_t *e = json_pack("{ss,ss}", "step", step, "state", state);
+
+	if (run->undo)
+		json_object_set_new(e, "undo", json_true());
+	return e;
+}
+
 void cn_step_begin(struct cn_run *run, const char *step)
 {
-	cn_emit(run, "step", json_pack("{ss,ss}", "step", step, "state", "begin"));
+	cn_emit(run, "step", step_fields(run, step, "begin"));
 }
 
 void cn_step_end(struct cn_run *run, const char *step, json_t *fields)
 {
-	json_t *e = json_pack("{ss,ss}", "step", step, "state", "end");
+	json_t *e = step_fields(run, step, "end");
 
 	if (fields)
 		json_object_update(e, fields);
@@ -84,15 +93,19 @@ int64_t cn_run_bytes_moved(const struct cn_run *run)
 
 static void emit_result_locked(struct cn_run *run, const char *outcome, int exit, const char *reason)
 {
-	json_t *osds = json_array();
+	json_t *osds = json_array(), *e;
 
 	for (size_t i = 0; i < run->n; i++)
 		for (size_t k = 0; k < run->drains[i].journal.n_osds; k++)
 			json_array_append_new(osds, json_integer(run->drains[i].journal.osds[k].id));
-	emit_locked(run, "result",
-		    json_pack("{ss,so,sI,sI,si,so}", "outcome", outcome, "osds", osds, "seconds",
-			      (json_int_t)((cn_clock_boot_ms(run->clock) - run->started_ms) / 1000), "bytes_moved",
-			      (json_int_t)cn_run_bytes_moved(run), "exit", exit, "reason", cn_json_string(reason)));
+	e = json_pack("{ss,so,sI,sI,si,so}", "outcome", outcome, "osds", osds, "seconds",
+		      (json_int_t)((cn_clock_boot_ms(run->clock) - run->started_ms) / 1000), "bytes_moved",
+		      (json_int_t)cn_run_bytes_moved(run), "exit", exit, "reason", cn_json_string(reason));
+	if (run->already)
+		json_object_set_new(e, "already", json_true());
+	if (run->not_undone)
+		json_object_set_new(e, "not_undone", json_true());
+	emit_locked(run, "result", e);
 	run->result_emitted = true;
 }
 
@@ -129,10 +142,13 @@ void cn_replace_journal(struct cn_journal *old, struct cn_journal *now)
 	*now = (struct cn_journal){};
 }
 
-void cn_drain_emergency(struct cn_drain_context *ctx)
+char *cn_drain_emergency(struct cn_drain_context *ctx)
 {
 	/* No way back from here: the lock stays held, so that no other thread prints behind the result. */
 	pthread_mutex_lock(&emit_lock);
-	if (current && current->ctx == ctx && !current->result_emitted)
+	if (!current || current->ctx != ctx)
+		return NULL;
+	if (!current->result_emitted)
 		emit_result_locked(current, "interrupted", CN_INTERRUPTED, "interrupted");
+	return cn_way_on(current);
 }

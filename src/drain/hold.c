@@ -295,6 +295,7 @@ int cn_undo_hold(struct cn_run *run, struct cn_error *err)
 		r = cn_upmaps_restore(run, seen, true, &foreign, err);
 	for (size_t i = 0; i < foreign.n; i++)
 		cn_run_warning(run, "not undone: %s", foreign.v[i]);
+	run->not_undone = foreign.n != 0;
 	if (r == 0)
 		r = cn_may_change(run, err);
 	if (r == 0)

@@ -229,7 +229,11 @@ static int plan_once(struct cn_run *run, struct cn_intake *in, struct cn_error *
 	r = cn_inventory_discover(run->c, run->ctx->kube, (const char *const *)in->specs.v, in->specs.n, true, &in->inv, err);
 	if (r == 0) /* read last: another drain may have begun a moment ago, and what it explains must not be held against us */
 		r = cn_journals_load(run->c, &now, err);
-	return r < 0 ? r : cn_plan_make(run->c, &in->inv, &run->accept, run->ctx->options, &now, &in->plan, err);
+	if (r == 0)
+		r = cn_plan_make(run->c, &in->inv, &run->accept, run->ctx->options, &now, &in->plan, err);
+	if (r == 0 && run->n == 0)
+		cn_plan_note_own(run->c, &in->inv, &now, &in->plan);
+	return r;
 }
 
 /* A driver that was asked for and cannot do it is a refusal like others: the plan shows it. */
@@ -344,8 +348,8 @@ static void refresh(struct cn_run *run, struct cn_drain *d, const struct cn_inve
 	old->n_pgs = now.n_pgs;
 	old->pools = TAKE_PTR(now.pools);
 	old->n_pools = now.n_pools;
-	old->bytes_left = now.bytes_left; /* what came back is to move again */
 	old->bytes_total = MAX(old->bytes_total, now.bytes_total);
+	old->bytes_left = old->bytes_total; /* what came back is to move again; what has moved is seen when it is measured */
 	now.n_pgs = now.n_pools = 0;
 	cn_journal_release(&now);
 }

@@ -69,11 +69,11 @@ static void record_pgs(const struct cn_inventory *inv, const struct cn_node *nod
 
 		rec->id = pg->id;
 		rec->shards = cn_node_shards(&inv->osdmap, node, pg);
+		rec->bytes = cn_shard_bytes(&inv->osdmap, pg);
 		record_holders(node, pg, rec);
-		j->bytes_total += rec->shards * cn_shard_bytes(&inv->osdmap, pg);
+		j->bytes_total += rec->shards * rec->bytes;
 		for (int k = 0; k < rec->n_osds; k++)
-			cn_journal_osd(j, rec->osds[k])->bytes_total +=
-				rec->shards * cn_shard_bytes(&inv->osdmap, pg) / rec->n_osds;
+			cn_journal_osd(j, rec->osds[k])->bytes_total += rec->shards * rec->bytes / rec->n_osds;
 	}
 	j->bytes_left = j->bytes_total;
 	j->pools = cn_calloc(inv->osdmap.n_pools, sizeof(*j->pools));
@@ -215,6 +215,16 @@ static json_t *pgs_json(const struct cn_journal *j)
 	return o;
 }
 
+/* In the order of their ids, and so beside what older versions write and read. */
+static json_t *pg_bytes_json(const struct cn_journal *j)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < j->n_pgs; i++)
+		json_array_append_new(a, json_integer(j->pgs[i].bytes));
+	return a;
+}
+
 static json_t *pools_json(const struct cn_journal *j)
 {
 	json_t *o = json_object();
@@ -255,6 +265,7 @@ json_t *cn_journal_json(const struct cn_journal *j)
 		json_object_set(b, "stopped", j->stopped);
 	json_object_set_new(b, "weight_sets", j->weight_sets ? json_incref(j->weight_sets) : json_null());
 	json_object_set_new(b, "pgs", pgs_json(j));
+	json_object_set_new(b, "pg_bytes", pg_bytes_json(j));
 	json_object_set_new(b, "pools", pools_json(j));
 	json_object_set_new(b, "bytes_total", json_integer(j->bytes_total));
 	json_object_set_new(b, "bytes_beside", json_integer(j->bytes_beside));
@@ -327,6 +338,8 @@ static bool read_pgs(const json_t *body, struct cn_journal *ret)
 	}
 	if (ret->n_pgs)
 		qsort(ret->pgs, ret->n_pgs, sizeof(*ret->pgs), cn_pgid_cmp);
+	for (size_t i = 0; i < ret->n_pgs; i++)
+		ret->pgs[i].bytes = json_integer_value(json_array_get(cn_json_arr(body, "pg_bytes"), i));
 	ret->pools = cn_calloc(json_object_size(pools), sizeof(*ret->pools));
 	json_object_foreach (pools, key, v)
 		ret->pools[ret->n_pools++] = (struct cn_journal_pool){atoll(key), (uint32_t)json_integer_value(v)};
@@ -455,6 +468,7 @@ struct cn_journal_pg *cn_journal_pgs_now(const struct cn_journal *j, const struc
 				continue;
 			cn_grow(&v, &cap, n, sizeof(*v));
 			v[n] = *rec;
+			v[n].bytes = now > then ? rec->bytes * then / now : rec->bytes;
 			v[n++].id = is;
 		}
 	}
@@ -464,5 +478,7 @@ struct cn_journal_pg *cn_journal_pgs_now(const struct cn_journal *j, const struc
 	for (size_t i = 0; i < n; i++)
 		if (*ret_n == 0 || cn_pgid_cmp(&v[*ret_n - 1], &v[i]) != 0)
 			v[(*ret_n)++] = v[i];
+		else
+			v[*ret_n - 1].bytes += v[i].bytes; /* merged */
 	return v;
 }

@@ -237,11 +237,12 @@ static int explain_lock(const struct cn_lease *l, int r, struct cn_error *err)
 static int try_until(struct cn_lease *l, const struct cn_owner *owner, int64_t wait_ms, void (*waiting)(void *, const char *),
 		     void *arg, struct cn_error *err)
 {
-	int64_t end = cn_clock_boot_ms(l->clock) + wait_ms;
-	bool told = false;
+	int64_t start = cn_clock_boot_ms(l->clock), told_minutes = 0;
+	_cleanup_free_ char *told = NULL;
 
 	for (;;) {
 		_cleanup_free_ char *who = NULL;
+		int64_t waited, minutes;
 		int r = send_lock(l, false);
 
 		if (r != -EBUSY && r != -EEXIST)
@@ -249,11 +250,19 @@ static int try_until(struct cn_lease *l, const struct cn_owner *owner, int64_t w
 		if (put_dead_aside(l, owner))
 			continue;
 		who = describe_holder(l, owner);
-		if (cn_clock_boot_ms(l->clock) >= end)
+		waited = cn_clock_boot_ms(l->clock) - start;
+		minutes = waited / 60000;
+		if (waited >= wait_ms)
 			return cn_error_set(err, CN_TIMEOUT, EBUSY, "the lock is held by %s", who);
-		if (!told && waiting)
-			waiting(arg, who);
-		told = true;
+		if (waiting && (!told || strcmp(told, who) != 0 || minutes > told_minutes)) {
+			_cleanup_free_ char *words =
+				minutes ? cn_asprintf("%s, after %" PRId64 " min of waiting", who, minutes) : cn_strdup(who);
+
+			waiting(arg, words);
+			free(told);
+			told = TAKE_PTR(who);
+			told_minutes = minutes;
+		}
 		if (cn_clock_wait_ms(l->clock, RETRY_MS) < 0)
 			return cn_error_interrupted(err);
 	}

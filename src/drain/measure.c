@@ -14,10 +14,7 @@ static void look_up(void *arg, size_t i)
 {
 	struct look *l = arg;
 
-	if (i == 0)
-		cn_pg_ls_unclean(l->c, &l->lists[0], &l->errors[0]);
-	else
-		cn_pg_ls_by_osd(l->c, l->osds[i - 1], &l->lists[i], &l->errors[i]);
+	cn_pg_ls_by_osd(l->c, l->osds[i], &l->lists[i + 1], &l->errors[i + 1]);
 }
 
 static bool has_any(const struct cn_pg *pg, const struct cn_ids *osds, bool up_only)
@@ -32,13 +29,17 @@ static bool has_any(const struct cn_pg *pg, const struct cn_ids *osds, bool up_o
 }
 
 /* A PG that has not heard of the change yet (still maps to the node), or has not counted yet what it must move, has all to move;
- * else what Ceph counts as misplaced or degraded, at most the node's own share: other shards of it may be on the move too. */
-static int64_t bytes_left(const struct cn_osdmap *m, const struct cn_pg *pg, int shards, const struct cn_ids *osds)
+ * else what Ceph counts as misplaced or degraded, at most the node's own share: other shards of it may be on the move too. While
+ * it peers its primary may be one that has nothing of it yet, and says 0. */
+static int64_t bytes_left(const struct cn_osdmap *m, const struct cn_pg *pg, const struct cn_journal_pg *rec,
+			  const struct cn_ids *osds)
 {
-	int64_t all = shards * cn_shard_bytes(m, pg), objects = pg->objects * shards;
+	bool active = cn_pg_state_has(pg->state, "active");
+	int64_t shard = active ? cn_shard_bytes(m, pg) : MAX(cn_shard_bytes(m, pg), rec->bytes);
+	int64_t all = rec->shards * shard, objects = pg->objects * rec->shards;
 	double left;
 
-	if (objects <= 0 || has_any(pg, osds, true) || pg->misplaced + pg->degraded == 0)
+	if (!active || objects <= 0 || has_any(pg, osds, true) || pg->misplaced + pg->degraded == 0)
 		return all;
 	left = (double)(pg->misplaced + pg->degraded) / (double)objects;
 	return (int64_t)((double)all * MIN(left, 1.0));
@@ -84,7 +85,7 @@ static void count(const struct cn_osdmap *m, const struct cn_journal_pg *rec, co
 	if (!pg || (cn_pg_state_is_clean(pg->state) && !has_any(pg, osds, false)))
 		return;
 	ret->pgs_left++;
-	bytes = bytes_left(m, pg, rec->shards, osds);
+	bytes = bytes_left(m, pg, rec, osds);
 	ret->bytes_left += bytes;
 	attribute(ret, rec, pg, bytes);
 	cn_grow(&ret->left.v, &ret->left.cap, ret->left.n, sizeof(*ret->left.v));
@@ -128,7 +129,9 @@ int cn_measure(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_
 	l.osds = up.v;
 	l.lists = cn_calloc(n_lists, sizeof(*l.lists));
 	l.errors = cn_calloc(n_lists, sizeof(*l.errors));
-	cn_parallel(n_lists, CN_THREADS, look_up, &l);
+	cn_parallel(up.n, CN_THREADS, look_up, &l);
+	/* behind them: a PG that leaves the OSDs between two answers is unclean by then, and else would be in neither */
+	cn_pg_ls_unclean(c, &l.lists[0], &l.errors[0]);
 	for (size_t i = 0; i < n_lists; i++)
 		if (l.errors[i].errnum && r == 0) {
 			r = -l.errors[i].errnum;
@@ -150,4 +153,20 @@ int cn_measure(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_
 	if (r < 0)
 		cn_measure_release(ret);
 	return r;
+}
+
+int cn_measure_journal(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_journal *j, struct cn_measure *ret,
+		       struct cn_error *err)
+{
+	_cleanup_(cn_ids_release) struct cn_ids osds = {};
+	_cleanup_free_ struct cn_journal_pg *pgs = NULL;
+	size_t n;
+
+	*ret = (struct cn_measure){};
+	if (j->phase >= CN_PHASE_OUT)
+		return 0; /* all has moved */
+	for (size_t i = 0; i < j->n_osds; i++)
+		cn_ids_add(&osds, j->osds[i].id);
+	pgs = cn_journal_pgs_now(j, m, &n);
+	return cn_measure(c, m, &osds, pgs, n, ret, err);
 }

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "cephnode/base/parallel.h"
-#include "foresee.h"
+#include "cephnode/base/text.h"
+#include "run.h"
 
 struct maker {
 	struct cn_cluster *c;
@@ -245,11 +246,66 @@ static void note_neighbours(struct maker *mk)
 		if (node->n_osds && mk->inv->osdmap.n_osds == node->n_osds)
 			cn_plan_refuse(mk->plan, NULL, "%s holds every OSD of the cluster", node->name);
 	}
+}
+
+static bool is_about(const struct cn_inventory *inv, const struct cn_journal *j, const struct cn_ids *osds)
+{
+	for (size_t k = 0; k < j->n_osds; k++) {
+		const struct cn_osd *o = cn_osdmap_osd(&inv->osdmap, j->osds[k].id);
+
+		if (o && strcmp(o->uuid, j->osds[k].uuid) == 0 && cn_ids_has(osds, o->id))
+			return true;
+	}
+	return false;
+}
+
+static void note_others(struct maker *mk)
+{
 	for (size_t i = 0; i < mk->journals->n; i++) {
 		const struct cn_journal *j = &mk->journals->v[i];
 
-		if (!cn_journal_is_tombstone(j) && j->n_osds && !cn_ids_has(&mk->plan->osds, j->osds[0].id))
+		if (!cn_journal_is_tombstone(j) && j->n_osds && !is_about(mk->inv, j, &mk->plan->osds))
 			cn_strv_addf(&mk->plan->warnings, "a drain of %s is under way (%s)", j->node, cn_phase_name(j->phase));
+	}
+}
+
+/* "; 3.1 GiB in 40 PGs are left to move"; NULL where that cannot be told. */
+static char *left_words(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_journal *j)
+{
+	_cleanup_(cn_measure_release) struct cn_measure left = {};
+	_cleanup_free_ char *bytes = NULL;
+
+	if (j->phase >= CN_PHASE_OUT || cn_measure_journal(c, m, j, &left, NULL) < 0)
+		return NULL;
+	bytes = cn_format_bytes(left.bytes_left);
+	return cn_asprintf("; %s in %" PRId64 " PG%s are left to move", bytes, left.pgs_left, left.pgs_left == 1 ? "" : "s");
+}
+
+/* What the OSDs of an unfinished drain still have says nothing of what it has to do. */
+static char *own_words(struct cn_cluster *c, const struct cn_inventory *inv, const struct cn_journal *j)
+{
+	_cleanup_free_ char *at = cn_time_format(j->updated_ms), *left = NULL;
+
+	if (j->phase == CN_PHASE_DRAINED)
+		return cn_asprintf(
+			"%s is held drained since %s: 'cephnode remove %s' removes its OSDs, 'cephnode cancel %s' gives them "
+			"back",
+			j->node, at, j->node, j->node);
+	left = left_words(c, &inv->osdmap, j);
+	return cn_asprintf(
+		"a drain of %s has begun (%s)%s: this plan shows what its OSDs have now; 'cephnode %s %s' goes on with it",
+		j->node, cn_phase_name(j->phase), left ? left : "", j->phase == CN_PHASE_CANCEL ? "cancel" : "drain", j->node);
+}
+
+void cn_plan_note_own(struct cn_cluster *c, const struct cn_inventory *inv, const struct cn_journals *journals, struct cn_plan *p)
+{
+	for (size_t i = 0; i < journals->n; i++) {
+		_cleanup_free_ char *text = NULL;
+
+		if (cn_journal_is_tombstone(&journals->v[i]) || !is_about(inv, &journals->v[i], &p->osds))
+			continue;
+		text = own_words(c, inv, &journals->v[i]);
+		cn_strv_add(&p->warnings, text);
 	}
 }
 
@@ -273,6 +329,7 @@ int cn_plan_make(struct cn_cluster *c, const struct cn_inventory *inv, const str
 		check_pgs(&mk);
 		check_health(&mk);
 		note_neighbours(&mk);
+		note_others(&mk);
 		find_rate(&mk);
 		r = cn_plan_foresee(c, inv, options, ret, err);
 	}

@@ -62,6 +62,10 @@ struct cn_run {
 	struct cn_foresight foresight; /* of the forecast under hold, for the pins */
 	struct cn_speed_state speed;
 	struct cn_stop_state stop;
+	const char *verb; /* the command: "drain", "remove", "cancel" */
+	bool undo;        /* its steps go backwards */
+	bool already;     /* cancelled before: there was nothing to do */
+	bool not_undone;  /* a refusal could not take back all that was tried */
 	bool result_emitted;
 	int64_t timeout_at_ms; /* CLOCK_BOOTTIME; 0: none */
 };
@@ -77,6 +81,8 @@ int64_t cn_run_bytes_moved(const struct cn_run *run);
 void cn_emit_result(struct cn_run *run, int r, const struct cn_error *err, const char *outcome);
 /* Puts `now` in the place of a journal of the run and releases the old one; `now` is empty afterwards. */
 void cn_replace_journal(struct cn_journal *old, struct cn_journal *now);
+/* What stands now that the run was interrupted, how to go on and how to undo it; to be freed, NULL: nothing was begun. */
+char *cn_way_on(const struct cn_run *run); /* way_on.c */
 /* Which run the signal thread speaks for. */
 void cn_run_register(struct cn_run *run);
 
@@ -92,6 +98,12 @@ int cn_gate(struct cn_run *run, bool zero, struct cn_error *err);
 int cn_check_journals(struct cn_run *run, struct cn_error *err);
 int cn_check_weights(struct cn_run *run, struct cn_error *err);
 int cn_save_all(struct cn_run *run, enum cn_phase phase, struct cn_error *err);
+/* Somebody works on it again: the error of the call before is history. For the journals, not saved yet. */
+static inline void cn_forget_error(struct cn_journal *j)
+{
+	free(j->last_error);
+	j->last_error = NULL;
+}
 /* Notes why a drain stopped, when the lock can be had at once; for `status`. */
 void cn_note_last_error(struct cn_run *run, const struct cn_error *why);
 
@@ -178,6 +190,9 @@ int cn_upmaps_read(struct cn_run *run, json_t **ret, struct cn_error *err);
 /* All recorded entries as they were before the drain, or (window_only) before the window that is open, when the weights are back;
  * and those of `seen` that the mon has cancelled while they came. CHANGES. */
 int cn_upmaps_restore(struct cn_run *run, json_t *seen, bool window_only, struct cn_strv *ret_foreign, struct cn_error *err);
+/* Before a cancel writes its journal: of entries that other drains, cancelled meanwhile, had changed before this one, it takes
+ * over what was there before them; and what their cancels could not put back. */
+void cn_upmaps_settle(struct cn_run *run); /* upmap_others.c */
 /* The window has ended well: no refusal undoes what it did any more. */
 void cn_upmaps_let_go(struct cn_journal *j);
 /* Before the first change of the mapping: which map it was, and what the mon will cancel. For the journals, not saved yet. */
@@ -225,6 +240,9 @@ struct cn_measure {
 void cn_measure_release(struct cn_measure *m);
 int cn_measure(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_ids *osds, const struct cn_journal_pg *pgs,
 	       size_t n, struct cn_measure *ret, struct cn_error *err);
+/* The same of all that a journal has. */
+int cn_measure_journal(struct cn_cluster *c, const struct cn_osdmap *m, const struct cn_journal *j, struct cn_measure *ret,
+		       struct cn_error *err);
 
 /* rate.c: how fast it goes, from what was left within the last half minute. */
 struct cn_rate {

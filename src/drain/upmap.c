@@ -3,13 +3,14 @@
  * Upmap entries: those that pins make, and those that the mon cancels by itself when the OSD they lead to gets weight 0. The
  * journal has each as {"<pgid>": {"was": E, "ours": E or null, "undo": E}}, with E {"full": [osd, ...] or null, "items": [from,
  * to, ...] or null}. was: before the drain, for a cancel; ours: null where only the mon's cancelling is to be undone; undo:
- * before the window that is open, for a refusal; prev: a pin of an earlier window, while one of the open window is to replace it.
+ * before the window that is open, for a refusal; prev: a pin of an earlier window, while one of the open window is to replace it;
+ * epoch: of the map that `was` is from; late: an earlier window had set the weights to 0 by then; owed: see upmap.h.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "cephnode/base/parallel.h"
-#include "run.h"
+#include "upmap.h"
 
 /* The mon puts what has arrived into one epoch, a second apart by default: some hundred pins are to need few of them, for
  * recovery is held meanwhile. */
@@ -71,26 +72,6 @@ static bool names(const json_t *list, int osd)
 	return false;
 }
 
-/* What a mon leaves of an entry when it cancels a part: each pair of it stood in the entry before. */
-static bool is_part_of(const json_t *e, const json_t *whole)
-{
-	const json_t *a = json_object_get(e, "items"), *b = json_object_get(whole, "items");
-
-	if (json_array_size(json_object_get(e, "full")) &&
-	    !json_equal(json_object_get(e, "full"), json_object_get(whole, "full")))
-		return false;
-	for (size_t i = 0; i + 1 < json_array_size(a); i += 2) {
-		bool found = false;
-
-		for (size_t k = 0; k + 1 < json_array_size(b) && !found; k += 2)
-			found = json_equal(json_array_get(a, i), json_array_get(b, k)) &&
-				json_equal(json_array_get(a, i + 1), json_array_get(b, k + 1));
-		if (!found)
-			return false;
-	}
-	return true;
-}
-
 /* The journal that knows the PG's entry already, or NULL. */
 static struct cn_journal *recorded_in(const struct cn_run *run, const char *pgid)
 {
@@ -120,7 +101,7 @@ static struct cn_journal *journal_of(struct cn_run *run, const char *pgid, int o
 	return &run->drains[0].journal;
 }
 
-static json_t *record_of(struct cn_journal *j, const char *pgid, const json_t *entries)
+static json_t *record_of(struct cn_journal *j, const char *pgid, const json_t *entries, int64_t epoch)
 {
 	json_t *rec;
 
@@ -128,7 +109,9 @@ static json_t *record_of(struct cn_journal *j, const char *pgid, const json_t *e
 		j->upmaps = json_object();
 	rec = json_object_get(j->upmaps, pgid);
 	if (!rec) {
-		rec = json_pack("{so,so}", "was", entry_of(entries, pgid), "ours", json_null());
+		rec = json_pack("{so,so,sI}", "was", entry_of(entries, pgid), "ours", json_null(), "epoch", (json_int_t)epoch);
+		if (j->released)
+			json_object_set_new(rec, "late", json_true());
 		json_object_set_new(j->upmaps, pgid, rec);
 	}
 	if (!json_object_get(rec, "undo"))
@@ -156,7 +139,7 @@ void cn_upmaps_record(struct cn_run *run, const struct cn_osdmap *m, const struc
 	json_object_foreach (entries, pgid, e)
 		for (size_t i = 0; i < osds->n; i++)
 			if (names(json_object_get(e, "full"), osds->v[i]) || names(json_object_get(e, "items"), osds->v[i])) {
-				record_of(journal_of(run, pgid, osds->v[i]), pgid, entries);
+				record_of(journal_of(run, pgid, osds->v[i]), pgid, entries, m->epoch);
 				break;
 			}
 }
@@ -189,7 +172,7 @@ int cn_upmaps_note_cancelled(struct cn_run *run, struct cn_error *err)
 	now = read_entries(&after);
 	json_object_foreach (was, pgid, e)
 		if (!json_equal(e, json_object_get(now, pgid)))
-			record_of(journal_of(run, pgid, -1), pgid, was);
+			record_of(journal_of(run, pgid, -1), pgid, was, before.epoch);
 	return 0;
 }
 
@@ -204,6 +187,7 @@ static json_t *pin_entry(const struct cn_pin *pin)
 struct change {
 	char *pgid;
 	json_t *now, *want; /* owned */
+	json_t *rec;        /* of the journal, borrowed; NULL: of none, or a new pin */
 	struct cn_error err;
 };
 
@@ -277,21 +261,17 @@ static int send_all(struct changes *l, struct cn_error *err)
 	return r;
 }
 
-static bool is_empty(const json_t *e)
-{
-	return json_array_size(json_object_get(e, "full")) + json_array_size(json_object_get(e, "items")) == 0;
-}
-
 /* Until the new pin has taken its place what stands there may be one of ours from an earlier window. */
 static void note_previous(json_t *rec, json_t *now)
 {
-	if (!is_empty(now) && (is_part_of(now, json_object_get(rec, "ours")) || is_part_of(now, json_object_get(rec, "prev"))))
+	if (!cn_entry_is_empty(now) &&
+	    (cn_entry_is_part_of(now, json_object_get(rec, "ours")) || cn_entry_is_part_of(now, json_object_get(rec, "prev"))))
 		json_object_set(rec, "prev", now);
 	else
 		json_object_del(rec, "prev");
 }
 
-static int record_pins(struct cn_run *run, const struct cn_pins *pins, const json_t *entries, struct changes *l,
+static int record_pins(struct cn_run *run, const struct cn_pins *pins, const json_t *entries, int64_t epoch, struct changes *l,
 		       struct cn_error *err)
 {
 	for (size_t i = 0; i < pins->n; i++) {
@@ -301,7 +281,7 @@ static int record_pins(struct cn_run *run, const struct cn_pins *pins, const jso
 
 		cn_pgid_format(pins->v[i].id, pgid);
 		now = entry_of(entries, pgid);
-		rec = record_of(journal_of(run, pgid, -1), pgid, entries);
+		rec = record_of(journal_of(run, pgid, -1), pgid, entries, epoch);
 		note_previous(rec, now);
 		json_object_set(rec, "ours", want);
 		add_change(l, pgid, now, want);
@@ -332,7 +312,7 @@ static void forget_refused(struct cn_run *run, const struct changes *l, const st
 
 	for (size_t i = 0; i < l->n; i++) {
 		_cleanup_json_ json_t *now = entry_of(entries, l->v[i].pgid);
-		json_t *rec = record_of(journal_of(run, l->v[i].pgid, -1), l->v[i].pgid, entries);
+		json_t *rec = record_of(journal_of(run, l->v[i].pgid, -1), l->v[i].pgid, entries, m->epoch);
 		json_t *prev = json_object_get(rec, "prev");
 
 		if (json_equal(now, l->v[i].now))
@@ -349,7 +329,7 @@ int cn_upmaps_pin(struct cn_run *run, const struct cn_pins *pins, size_t *ret_ke
 
 	if (r == 0) {
 		entries = read_entries(&before);
-		r = record_pins(run, pins, entries, &l, err);
+		r = record_pins(run, pins, entries, before.epoch, &l, err);
 	}
 	if (r == 0)
 		r = send_all(&l, err);
@@ -369,38 +349,8 @@ int cn_upmaps_pin(struct cn_run *run, const struct cn_pins *pins, size_t *ret_ke
  * at all may be anybody's doing. */
 static bool may_restore(const json_t *now, const json_t *rec, const json_t *to)
 {
-	return is_part_of(now, json_object_get(rec, "ours")) || is_part_of(now, json_object_get(rec, "prev")) ||
-	       is_part_of(now, to);
-}
-
-/* A drain that is under way beside ours has pinned the PG since: its entry is its own matter. */
-static bool is_anothers(const struct cn_run *run, const char *pgid, const json_t *now)
-{
-	for (size_t i = 0; i < run->others.n; i++) {
-		const struct cn_journal *j = &run->others.v[i];
-		bool mine = cn_journal_is_tombstone(j);
-
-		for (size_t k = 0; k < run->n; k++)
-			mine |= strcmp(run->drains[k].journal.id, j->id) == 0;
-		if (!mine && json_equal(now, json_object_get(json_object_get(j->upmaps, pgid), "ours")))
-			return true;
-	}
-	return false;
-}
-
-/* What was there may have been a pin of a drain that is cancelled since: then what was before that one. Of a drain that was
- * cancelled before ours began it was not: that one's pins were gone, and the same may have been made anew to stay. */
-static json_t *before_all(const struct cn_run *run, const struct cn_journal *ours, const char *pgid, json_t *was)
-{
-	for (size_t i = 0; i < run->others.n; i++) {
-		const struct cn_journal *j = &run->others.v[i];
-		const json_t *rec = json_object_get(j->upmaps, pgid);
-
-		if (j->phase == CN_PHASE_CANCELLED && j->updated_ms >= ours->started_ms &&
-		    json_equal(was, json_object_get(rec, "ours")))
-			was = json_object_get(rec, "was");
-	}
-	return was;
+	return cn_entry_is_part_of(now, json_object_get(rec, "ours")) || cn_entry_is_part_of(now, json_object_get(rec, "prev")) ||
+	       cn_entry_is_part_of(now, to);
 }
 
 /* Its pool may be deleted by now, or have fewer PGs: then there is nothing that an entry could be of. */
@@ -413,22 +363,30 @@ static bool pg_exists(const struct cn_osdmap *m, const char *pgid)
 }
 
 static void collect_restores(const struct cn_osdmap *m, const struct cn_journal *j, bool window_only, const json_t *entries,
-			     struct changes *l, struct cn_strv *ret_foreign)
+			     struct changes *l, struct cn_strv *owed, struct cn_strv *ret_foreign)
 {
-	const struct cn_run *run = l->run;
 	const char *pgid;
 	json_t *rec;
 
 	json_object_foreach (j->upmaps, pgid, rec) {
 		_cleanup_json_ json_t *now = entry_of(entries, pgid);
-		json_t *to = window_only ? json_object_get(rec, "undo") : before_all(run, j, pgid, json_object_get(rec, "was"));
+		json_t *to = json_object_get(rec, window_only ? "undo" : "was");
 
-		if (!to || json_equal(now, to) || is_anothers(run, pgid, now) || !pg_exists(m, pgid))
+		json_object_del(rec, "owed");
+		if (!to || json_equal(now, to) || !pg_exists(m, pgid))
 			continue;
-		if (may_restore(now, rec, to))
+		if (cn_entry_is_anothers(l->run, pgid, now,
+					 to)) { /* its own matter, and what was there before goes back with it */
+			if (!window_only)
+				json_object_set_new(rec, "owed", json_true());
+			if (!window_only && !cn_entry_is_empty(to))
+				cn_strv_add(owed, pgid);
+		} else if (may_restore(now, rec, to)) {
 			add_change(l, pgid, now, to);
-		else
+			l->v[l->n - 1].rec = rec;
+		} else {
 			cn_strv_addf(ret_foreign, "PG %s: another hand changed its upmap entry", pgid);
+		}
 	}
 }
 
@@ -462,7 +420,7 @@ static void collect_lost(const struct cn_run *run, json_t *seen, const json_t *e
 	json_object_foreach (seen, pgid, was) {
 		_cleanup_json_ json_t *now = entry_of(entries, pgid);
 
-		if (!json_equal(now, was) && is_part_of(now, was) && !recorded_in(run, pgid))
+		if (!json_equal(now, was) && cn_entry_is_part_of(now, was) && !recorded_in(run, pgid))
 			add_change(l, pgid, now, was);
 	}
 }
@@ -477,30 +435,67 @@ int cn_upmaps_read(struct cn_run *run, json_t **ret, struct cn_error *err)
 	return r;
 }
 
+/* With nobody else's weights at 0, an entry that came while ours were, and that the mon does not take with them back, was made
+ * for those weights: it is no loss. */
+static void note_refused(const struct changes *l, size_t n, const struct cn_osdmap *m, bool window_only, bool alone,
+			 struct cn_strv *owed)
+{
+	_cleanup_json_ json_t *entries = read_entries(m);
+
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_json_ json_t *now = entry_of(entries, l->v[i].pgid);
+		json_t *rec = l->v[i].rec;
+
+		if (json_equal(now, l->v[i].want))
+			continue;
+		if (window_only || !alone || !json_object_get(rec, "late"))
+			cn_strv_add(owed, l->v[i].pgid);
+		if (!window_only)
+			json_object_set_new(rec, "owed", json_true());
+	}
+}
+
+static void tell_owed(const struct cn_strv *owed, size_t tried, const char *standing, struct cn_strv *ret_foreign)
+{
+	_cleanup_free_ char *pgs = cn_strv_join(owed, ", ");
+
+	if (owed->n == 0)
+		return;
+	if (standing)
+		cn_strv_addf(ret_foreign,
+			     "%zu of %zu upmap entries cannot stand beside the drain of %s, its cancel puts them back (PG %s)",
+			     owed->n, tried, standing, pgs);
+	else
+		cn_strv_addf(ret_foreign, "the monitors did not take back %zu of %zu upmap entries (PG %s)", owed->n, tried, pgs);
+}
+
 int cn_upmaps_restore(struct cn_run *run, json_t *seen, bool window_only, struct cn_strv *ret_foreign, struct cn_error *err)
 {
 	_cleanup_(cn_osdmap_release) struct cn_osdmap before = {}, after = {};
+	_cleanup_free_ char *standing = window_only ? NULL : cn_upmaps_standing(run);
 	_cleanup_json_ json_t *entries = NULL;
 	struct changes l = {.run = run};
-	size_t kept = 0, ours;
+	_cleanup_(cn_strv_release) struct cn_strv owed = {};
+	size_t ours, tried;
 	int r = cn_osdmap_get(run->c, &before, err);
 
 	if (r < 0)
 		return r;
 	entries = read_entries(&before);
 	for (size_t i = 0; i < run->n; i++)
-		collect_restores(&before, &run->drains[i].journal, window_only, entries, &l, ret_foreign);
+		collect_restores(&before, &run->drains[i].journal, window_only, entries, &l, &owed, ret_foreign);
 	ours = l.n;
+	tried = ours + owed.n;
 	collect_lost(run, seen, entries, &l);
 	if (l.n) {
 		r = send_all(&l, err);
 		if (r == 0)
 			r = cn_osdmap_get(run->c, &after, err);
 		if (r == 0)
-			kept = count_kept(&l, ours, &after);
-		if (r == 0 && kept < ours)
-			cn_strv_addf(ret_foreign, "the monitors did not take back %zu of %zu upmap entries", ours - kept, ours);
+			note_refused(&l, ours, &after, window_only, !standing, &owed);
 	}
+	if (r == 0)
+		tell_owed(&owed, tried, standing, ret_foreign);
 	for (size_t i = 0; i < run->n && r == 0 && window_only; i++)
 		forget_window(&run->drains[i].journal);
 	release_changes(&l);

@@ -131,8 +131,12 @@ static void book(struct cn_run *run, const struct cn_measure *m, bool first)
 
 		for (size_t k = 0; k < m->n_osds; k++)
 			left += cn_journal_osd(j, m->osds[k].id) ? m->osds[k].bytes_left : 0;
-		if (first && j->bytes_left == j->bytes_total && left > j->bytes_total)
+		if (first && j->bytes_left == j->bytes_total && left > j->bytes_total) {
 			j->bytes_total = j->bytes_left = left;
+			for (size_t k = 0; k < m->n_osds; k++)
+				if (cn_journal_osd(j, m->osds[k].id))
+					cn_journal_osd(j, m->osds[k].id)->bytes_total = m->osds[k].bytes_left;
+		}
 		j->bytes_left = MIN(j->bytes_left, left);
 		run->bytes_total += j->bytes_total;
 		run->bytes_left += j->bytes_left;

@@ -262,6 +262,7 @@ int cn_save_all(struct cn_run *run, enum cn_phase phase, struct cn_error *err)
 		enum cn_phase before = run->drains[i].journal.phase;
 
 		run->drains[i].journal.phase = phase;
+		cn_forget_error(&run->drains[i].journal);
 		if (phase == CN_PHASE_WAIT)
 			let_go(&run->drains[i].journal, cn_clock_real_ms(run->clock));
 		r = cn_journal_save(run->c, &run->drains[i].journal, run->clock, err);
@@ -360,6 +361,7 @@ struct cn_journal_pg *cn_run_pgs(const struct cn_run *run, const struct cn_osdma
 	for (size_t i = 0; i < n; i++)
 		if (kept && cn_pgid_cmp(&all[kept - 1], &all[i]) == 0) {
 			all[kept - 1].shards += all[i].shards;
+			all[kept - 1].bytes = MAX(all[kept - 1].bytes, all[i].bytes);
 			for (int k = 0; k < all[i].n_osds && all[kept - 1].n_osds < CN_PG_OSDS; k++)
 				all[kept - 1].osds[all[kept - 1].n_osds++] = all[i].osds[k];
 		} else

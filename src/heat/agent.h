@@ -46,7 +46,8 @@ struct cn_pulse {
 	struct cn_clock *real;
 	struct cn_agent *agent;
 	pthread_t thread;
-	int64_t beat_ms;
+	int64_t beat_ms;  /* the last one */
+	int64_t every_ms; /* half of what systemd's watchdog allows, 5 s at most */
 };
 
 struct cn_agent {

@@ -449,6 +449,7 @@ static void check_members(struct cn_os *os, const struct cn_members *members, st
 	for (size_t i = 0; i < members->n; i++) {
 		const struct cn_member *m = &members->v[i];
 		_cleanup_json_ json_t *template = NULL;
+		bool deleting = strncmp(m->status, "DELETE", 6) == 0; /* by an empty template, which says nothing */
 
 		if (strstr(m->status, "FAILED") || strstr(m->status, "IN_PROGRESS"))
 			found(ret, CN_FINDING_WARNING,
@@ -456,9 +457,9 @@ static void check_members(struct cn_os *os, const struct cn_members *members, st
 							    "would take a second node"
 							  : NULL,
 			      "%s is %s: %s", m->name, m->status, m->reason);
-		if (!err.errnum && get(os, &m->stack, "template", &template, &err) == 0)
+		if (!deleting && !err.errnum && get(os, &m->stack, "template", &template, &err) == 0)
 			cn_check_template(template, m->name, ret);
-		if (!template && !m->gate && !m->deployment)
+		if (!deleting && !template && !m->gate && !m->deployment)
 			found(ret, CN_FINDING_PROBLEM, "update the stack with docs/heat/gate-node.yaml",
 			      "%s: no gate and no deployment: a scale-down deletes its server at once", m->name);
 	}

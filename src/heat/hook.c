@@ -15,6 +15,7 @@
 #define NO_STALL_S (366LL * 86400)
 #define MOST_ROUNDS 20 /* OSDs that come anew each time they are drained: somebody makes them */
 #define PAUSE_MAX_MS 5000
+#define CANCELLED_HINT "if it shall go after all: PATCH the stack with the size it shall have"
 
 struct state {
 	struct cn_hook *h;
@@ -160,7 +161,7 @@ static int check_cancelled(const struct state *s, struct cn_error *err)
 	if (s->q->created_ms <= 0 || cancelled_ms <= s->q->created_ms)
 		return 0;
 	cn_error_set(err, CN_REFUSED, ECANCELED, "the drain of this machine was cancelled after this deployment was made");
-	cn_error_hint(err, "if it shall go after all: PATCH the stack with the size it shall have");
+	cn_error_hint(err, CANCELLED_HINT);
 	return -ECANCELED;
 }
 
@@ -234,6 +235,8 @@ static int drain(struct state *s, struct cn_error *err)
 	r = cn_drain_run(&ctx, &name, 1, err);
 	if (r < 0 && err->code == CN_REFUSED && s->strangers)
 		return cn_error_set(err, CN_FAILED, EAGAIN, "the OSDs of this machine have changed meanwhile");
+	if (r == -ECANCELED && !err->hint)
+		cn_error_hint(err, CANCELLED_HINT);
 	if (r < 0 && err->code == CN_PARTIAL) { /* removed; what is left behind is told, and a new OSD the next look finds */
 		say(s, err->message);
 		cn_error_release(err);
@@ -322,7 +325,9 @@ static int loop(struct state *s, struct cn_error *err)
 
 /* --- the answer --- */
 
-static int check_server(struct state *s, struct cn_error *err)
+/* Success lets Heat delete the server that the deployment is for. With another machine's OSDs removed that one would go
+ * undrained, as where an image was made from a node and has its login: so this must be known, not likely. */
+static int check_server(const struct state *s, struct cn_error *err)
 {
 	switch (cn_machine_is_server(s->h->machine, s->q->server_id)) {
 	case CN_SERVER_THIS:
@@ -333,9 +338,17 @@ static int check_server(struct state *s, struct cn_error *err)
 			      "deploy_server_id must be this machine's uuid in Nova; does the deployment name the right server?");
 		return -EXDEV;
 	default:
-		say(s, "which server of Nova this machine is could not be found out; going by its addresses and host name alone");
-		return 0;
+		break;
 	}
+	if (!s->q->server_id) {
+		cn_error_set(err, CN_REFUSED, ENODATA, "the deployment does not say for which server it is (deploy_server_id)");
+		cn_error_hint(err, "an OS::Heat::SoftwareDeployment does, as in docs/heat/hook-node.yaml");
+	} else {
+		cn_error_set(err, CN_REFUSED, ENODATA, "which server of Nova this machine is cannot be found out");
+		cn_error_hint(err,
+			      "neither the firmware nor cloud-init tell its uuid: does /var/lib/cloud/data/instance-id hold it?");
+	}
+	return -ENODATA;
 }
 
 static void answer_removed(struct state *s)

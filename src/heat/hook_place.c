@@ -54,7 +54,7 @@ static int put_file(const char *folder, const char *name, const char *text, mode
 	if (r == 0)
 		r = cn_file_replace(path, text, mode, err);
 	if (r == 0)
-		cn_strv_addf(ret_done, "wrote %s", path);
+		cn_strv_add(ret_done, path);
 	return r;
 }
 
@@ -145,8 +145,7 @@ static int remove_dead(int folder, struct cn_strv *ret_done, struct cn_error *er
 		if (unlinkat(folder, e->d_name, 0) < 0)
 			r = cannot(err, "remove", safe);
 		else
-			cn_strv_addf(ret_done, "removed %s: its run ended in the middle, and heat-config will begin it again",
-				     safe);
+			cn_strv_add(ret_done, e->d_name);
 	}
 	closedir(d);
 	return r;

@@ -38,6 +38,42 @@ static int two_nodes(const struct cn_match *m, const char *spec, const struct cn
 	return -ENOTUNIQ;
 }
 
+static int two_hosts(const char *spec, const char *a, const char *b, struct cn_error *err)
+{
+	cn_error_set(err, CN_REFUSED, ENOTUNIQ, "the OSDs at the server's address %s stand in more than one CRUSH host: %s, %s",
+		     spec, a, b);
+	cn_error_hint(
+		err,
+		"see where they are (ceph osd find). All are this server's: drain it by hand (cephnode drain %s), and its gate "
+		"opens after that. Some are another machine's, down since the address was its own: start or remove these first",
+		spec);
+	return -ENOTUNIQ;
+}
+
+/* An OSD that is down keeps its address in the map, and its machine's address may be another machine's by now: of OSDs in two
+ * CRUSH hosts some may not be the server's. Which a pod on it runs, Kubernetes vouches for. */
+static int check_one_host(const struct cn_node *node, const char *spec, struct cn_error *err)
+{
+	_cleanup_(cn_strv_release) struct cn_strv vouched = {};
+	const char *first = NULL;
+
+	for (size_t i = 0; i < node->n_osds; i++)
+		if ((node->osds[i].found_by & CN_FOUND_KUBE) && node->osds[i].host)
+			cn_strv_add(&vouched, node->osds[i].host);
+	if (vouched.n)
+		first = vouched.v[0];
+	for (size_t i = 0; i < node->n_osds; i++) {
+		const char *host = node->osds[i].host;
+
+		if (!host || cn_strv_has(&vouched, host))
+			continue;
+		if (first && strcmp(first, host) != 0)
+			return two_hosts(spec, first, host, err);
+		first = host;
+	}
+	return 0;
+}
+
 /* What one address says; every address that says something must say the same. */
 static int look_up(struct cn_cluster *c, struct cn_kube *kube, const char *spec, struct cn_match *m, struct cn_error *err)
 {
@@ -49,6 +85,8 @@ static int look_up(struct cn_cluster *c, struct cn_kube *kube, const char *spec,
 		cn_error_release(err);
 		return 0;
 	}
+	if (r == 0)
+		r = check_one_host(&inv.nodes[0], spec, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < inv.nodes[0].n_osds; i++)

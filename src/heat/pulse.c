@@ -16,7 +16,7 @@ static void beat(struct cn_pulse *p)
 {
 	int64_t now = cn_clock_boot_ms(p->real);
 
-	if (!pthread_equal(pthread_self(), p->thread) || (p->beat_ms && now - p->beat_ms < BEAT_MS))
+	if (!pthread_equal(pthread_self(), p->thread) || (p->beat_ms && now - p->beat_ms < p->every_ms))
 		return;
 	p->beat_ms = now;
 	sd_notify(0, "WATCHDOG=1");
@@ -53,10 +53,17 @@ static int wait_ms(struct cn_clock *c, int64_t ms)
 		}
 		if (now >= end)
 			return 0;
-		r = cn_clock_wait_ms(p->real, MIN(end - now, (int64_t)BEAT_MS));
+		r = cn_clock_wait_ms(p->real, MIN(end - now, p->every_ms));
 		if (r < 0)
 			return r;
 	}
+}
+
+static int64_t every_ms(void)
+{
+	uint64_t usec = 0;
+
+	return sd_watchdog_enabled(0, &usec) > 0 ? MAX(MIN((int64_t)(usec / 2000), (int64_t)BEAT_MS), 1) : BEAT_MS;
 }
 
 void cn_pulse_init(struct cn_agent *a, struct cn_clock *real)
@@ -66,6 +73,7 @@ void cn_pulse_init(struct cn_agent *a, struct cn_clock *real)
 		.real = real,
 		.agent = a,
 		.thread = pthread_self(),
+		.every_ms = every_ms(),
 	};
 }
 

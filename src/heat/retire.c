@@ -6,6 +6,7 @@
 
 #include "cephnode/base/log.h"
 #include "cephnode/heat/check.h"
+#include "heat/progress.h"
 
 #define POLL_MS 3000
 #define BEGIN_MS 180000 /* a scale-down that Heat drops is dropped in silence */
@@ -18,6 +19,8 @@ void cn_retire_release(struct cn_retire *r)
 	one.v[0] = r->member;
 	cn_members_release(&one);
 	cn_stack_ref_release(&r->stack);
+	cn_ids_release(&r->osds);
+	free(r->node);
 	free(r->parameter);
 	free(r->server);
 	*r = (struct cn_retire){};
@@ -41,13 +44,13 @@ static bool has_address(const struct cn_server *s, const char *node)
 static int osds_of(struct cn_cluster *c, struct cn_kube *kube, const char *node, struct cn_ids *ret, struct cn_error *err)
 {
 	_cleanup_(cn_inventory_release) struct cn_inventory inv = {};
-	int r = cn_inventory_discover(c, kube, &node, 1, false, &inv, err);
+	int r = c ? cn_inventory_discover(c, kube, &node, 1, false, &inv, err) : 0;
 
 	if (r < 0 && err->code == CN_NOT_FOUND) {
 		cn_error_release(err);
 		return 0;
 	}
-	for (size_t i = 0; r == 0 && i < inv.nodes[0].n_osds; i++)
+	for (size_t i = 0; r == 0 && inv.n_nodes && i < inv.nodes[0].n_osds; i++)
 		cn_ids_add(ret, inv.nodes[0].osds[i].osd.id);
 	return r;
 }
@@ -84,15 +87,14 @@ static int is_node(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube,
 }
 
 static int find_member(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube, const struct cn_members *members,
-		       const char *node, size_t *ret, struct cn_error *err)
+		       const char *node, struct cn_ids *osds, size_t *ret, struct cn_error *err)
 {
-	_cleanup_(cn_ids_release) struct cn_ids osds = {};
 	_cleanup_error_ struct cn_error unknown = {};
 	size_t n = 0;
-	int r = osds_of(c, kube, node, &osds, err);
+	int r = osds_of(c, kube, node, osds, err);
 
 	for (size_t i = 0; i < members->n && r >= 0; i++) {
-		r = is_node(os, c, kube, &members->v[i], node, &osds, &unknown, err);
+		r = is_node(os, c, kube, &members->v[i], node, osds, &unknown, err);
 		if (r == 1) {
 			*ret = i;
 			n++;
@@ -171,19 +173,83 @@ static int check_others(const json_t *resources, struct cn_retire *r, struct cn_
 	return 0;
 }
 
-/* What `heat check` would call a problem of this member: its server would go before its data. */
-static int check_safe(struct cn_os *os, const struct cn_retire *r, struct cn_error *err)
+static const struct cn_member *other_of_group(const struct cn_members *members, const struct cn_member *m)
 {
+	for (size_t i = 0; i < members->n; i++)
+		if (m->in.id && members->v[i].in.id && strcmp(members->v[i].in.id, m->in.id) == 0 &&
+		    strcmp(members->v[i].stack.id, m->stack.id) != 0)
+			return &members->v[i];
+	return NULL;
+}
+
+/* Nothing of it waits any more: only where its OSDs are known to be removed may Heat delete its server. */
+static int check_removed(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube, const struct cn_retire *r,
+			 struct cn_error *err)
+{
+	_cleanup_(cn_server_release) struct cn_server server = {};
+	_cleanup_(cn_match_release) struct cn_match match = {};
+	int e = cn_server_get(os, r->server, &server, err);
+
+	if (e == -ENOENT) {
+		cn_error_release(err);
+		return 0;
+	}
+	if (e == 0 && c)
+		e = cn_match_server(c, kube, &server, -1, &match, err);
+	if (e < 0)
+		return cn_error_wrap(err, "nothing of node %s waits for a drain any more, and", r->member.name);
+	if (c && match.kind == CN_MATCH_REMOVED)
+		return 0;
+	cn_error_set(err, CN_REFUSED, EPERM, "nothing of node %s waits for a drain any more, and %s", r->member.name,
+		     !c             ? "whether it has OSDs cannot be told without Ceph"
+		     : match.osds.n ? "it has OSDs"
+				    : "nothing says that it was drained");
+	cn_error_hint(err, "Heat would delete its server at once: drain it first (cephnode drain)");
+	return -EPERM;
+}
+
+/* Its deletion was begun: only its resources tell whether something of it will still wait. */
+static int check_begun(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube, const struct cn_retire *r,
+		       const struct cn_member *other, struct cn_error *err)
+{
+	const struct cn_member *m = &r->member;
+
+	if (!m->gate && !m->deployment)
+		return check_removed(os, c, kube, r, err);
+	if (!m->gate && !other) {
+		cn_error_set(err, CN_REFUSED, EPERM,
+			     "whether the deletion of node %s waits for its drain cannot be read any more, and no other node of "
+			     "its group tells",
+			     m->name);
+		cn_error_hint(err,
+			      "look at its resource 'drain', then set the size of the stack yourself: openstack stack update "
+			      "--existing");
+		return -EPERM;
+	}
+	return 0;
+}
+
+/* What `heat check` would call a problem of this member: its server would go before its data. Heat deletes a stack by giving it
+ * an empty template, so where that has begun another member tells, which is made of the same. */
+static int check_safe(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube, const struct cn_retire *r,
+		      const struct cn_members *members, struct cn_error *err)
+{
+	const struct cn_member *other = other_of_group(members, &r->member), *m = r->again ? other : &r->member;
 	_cleanup_(cn_findings_release) struct cn_findings l = {};
 	_cleanup_json_ json_t *environment = NULL, *template = NULL;
-	int e = get(os, &r->member.stack, "template", &template, err);
+	int e = cn_member_is(&r->member, "DELETE_FAILED") ? check_begun(os, c, kube, r, other, err) : 0;
 
+	if (e < 0)
+		return e;
+	if (m)
+		e = get(os, &m->stack, "template", &template, err);
 	if (e == 0 && r->member.gate)
 		e = get(os, &r->stack, "environment", &environment, err);
 	if (e < 0)
 		return cn_error_wrap(err, "whether the deletion of node %s would wait for its drain cannot be read",
 				     r->member.name);
-	cn_check_template(template, r->member.name, &l);
+	if (m)
+		cn_check_template(template, m->name, &l);
 	if (r->member.gate)
 		cn_check_environment(environment, r->member.group, r->member.name, &l);
 	for (size_t i = 0; i < l.n; i++)
@@ -238,7 +304,7 @@ int cn_retire_plan(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube,
 {
 	_cleanup_(cn_members_release) struct cn_members members = {};
 	_cleanup_json_ json_t *doc = NULL;
-	struct cn_retire r = {};
+	struct cn_retire r = {.node = cn_strdup(node)};
 	size_t which = 0;
 	int e = cn_stack_find(os, stack, &r.stack, err);
 
@@ -246,7 +312,7 @@ int cn_retire_plan(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube,
 		e = get(os, &r.stack, "resources?nested_depth=2", &doc, err);
 	if (e == 0) {
 		cn_members_read(doc, &members);
-		e = find_member(os, c, kube, &members, node, &which, err);
+		e = find_member(os, c, kube, &members, node, &r.osds, &which, err);
 	}
 	if (e == 0) {
 		r.server = cn_strdup(members.v[which].servers.v[0]);
@@ -259,7 +325,7 @@ int cn_retire_plan(struct cn_os *os, struct cn_cluster *c, struct cn_kube *kube,
 	if (e == 0)
 		e = find_parameter(os, &r, err);
 	if (e == 0)
-		e = check_safe(os, &r, err);
+		e = check_safe(os, c, kube, &r, &members, err);
 	if (e < 0)
 		cn_retire_release(&r);
 	else
@@ -338,7 +404,7 @@ static const char *state_of(struct cn_os *os, const struct cn_retire *r, int *re
 		return cn_member_is(m, "DELETE_FAILED") ? "failed" : NOT_BEGUN;
 	if (m->gate && cn_gate_get(os, m, &gate, err) < 0)
 		cn_error_release(err);
-	return gate.waits ? "its deletion waits for the drain (watch it: cephnode status --watch)" : "Heat is deleting it";
+	return gate.waits ? "its deletion waits for the drain" : "Heat is deleting it";
 }
 
 /* No answer of ours stops Heat. */
@@ -364,8 +430,9 @@ static int not_begun(const struct cn_retire *r, struct cn_error *err)
 	return -EBUSY;
 }
 
-int cn_retire_wait(struct cn_os *os, const struct cn_retire *given, struct cn_clock *clock, struct cn_error *err)
+static int watch(struct cn_os *os, const struct cn_retire *given, struct cn_progress *p, struct cn_error *err)
 {
+	struct cn_clock *clock = p->watch->drain->clock;
 	_cleanup_free_ char *said = NULL;
 	int64_t end = cn_clock_boot_ms(clock) + BEGIN_MS;
 	struct cn_retire r = *given;
@@ -378,7 +445,7 @@ int cn_retire_wait(struct cn_os *os, const struct cn_retire *given, struct cn_cl
 			      e == -EACCES || e == -EPERM)) /* no later answer is another one */
 			return err->code == CN_INTERRUPTED ? interrupted(&r, err) : e;
 		if (e == 0 && !state)
-			break;
+			return 0;
 		if (e < 0) {
 			state = "OpenStack does not answer just now";
 		} else if (strcmp(state, "failed") != 0) {
@@ -393,9 +460,21 @@ int cn_retire_wait(struct cn_os *os, const struct cn_retire *given, struct cn_cl
 			cn_note("node %s: %s", r.member.name, state);
 		free(said);
 		said = cn_strdup(state);
+		cn_progress_look(p);
 		if (cn_clock_wait_ms(clock, POLL_MS) < 0)
 			return interrupted(&r, err);
 	}
-	cn_note("node %s: deleted", r.member.name);
-	return 0;
+}
+
+int cn_retire_wait(struct cn_os *os, const struct cn_retire *r, struct cn_retire_watch *w, struct cn_error *err)
+{
+	struct cn_progress progress;
+	int e;
+
+	cn_progress_init(&progress, r, w);
+	e = watch(os, r, &progress, err);
+	cn_progress_release(&progress);
+	if (e == 0)
+		cn_note("node %s: deleted", r->member.name);
+	return e;
 }

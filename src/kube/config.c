@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "cephnode/base/log.h"
 #include "kube/internal.h"
 
 #define ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -87,6 +87,22 @@ static int load_home(const struct cn_kube_options *o, struct cn_kube_config *ret
 	return cn_kubeconfig_load(&path, o->context, o->context, ret, err);
 }
 
+static bool is_there(const char *path)
+{
+	return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
+/* Who names files means them: without Kubernetes the pods of a node would be passed over in silence. */
+static int check_list(const struct cn_strv *paths, const char *list, struct cn_error *err)
+{
+	for (size_t i = 0; i < paths->n; i++)
+		if (is_there(paths->v[i]))
+			return 0;
+	cn_error_set(err, CN_USAGE, ENOENT, "no file that KUBECONFIG names is there: %s", list);
+	cn_error_hint(err, "set it right, or unset it for the default places; --no-kube goes without Kubernetes");
+	return -ENOENT;
+}
+
 int cn_kube_config_load(const struct cn_kube_options *o, struct cn_kube_config *ret, struct cn_error *err)
 {
 	_cleanup_(cn_strv_release) struct cn_strv paths = {0};
@@ -101,14 +117,11 @@ int cn_kube_config_load(const struct cn_kube_options *o, struct cn_kube_config *
 	}
 	if (list)
 		cn_strv_split(&paths, list, ":");
-	if (paths.n) {
+	if (paths.n)
 		r = cn_kubeconfig_load(&paths, o->context, o->context, ret, err);
-		if (r == 0)
-			cn_debug("no file in KUBECONFIG exists and has a current context");
-	}
 	if (r == 0 && !o->context)
 		r = load_account(ret, err);
-	if (r == 0 && !paths.n)
-		r = load_home(o, ret, err);
+	if (r == 0)
+		r = paths.n ? check_list(&paths, list, err) : load_home(o, ret, err);
 	return r;
 }

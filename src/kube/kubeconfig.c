@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cephnode/base/log.h"
 #include "cephnode/base/yaml.h"
 #include "kube/internal.h"
 
@@ -306,8 +307,11 @@ static int choose(const struct merged *m, const char *context, bool must, struct
 
 	if (!context)
 		context = m->current;
-	if (!context && !must)
+	if (!context && !must) {
+		if (json_object_size(m->contexts))
+			cn_warning("%s has contexts, but none is the current one: it is not used", m->first);
 		return 0;
+	}
 	if (!context) {
 		cn_error_set(err, CN_USAGE, ENOENT, "%s has no current context", m->first ? m->first : "the kubeconfig");
 		hint_contexts(m, err);
@@ -333,7 +337,7 @@ int cn_kubeconfig_load(const struct cn_strv *paths, const char *context, bool mu
 		size_t len;
 		int r = cn_kube_read_file(paths->v[i], &text, &len, &e);
 
-		if (r == -ENOENT && !(must && paths->n == 1))
+		if ((r == -ENOENT || r == -ENOTDIR) && !(must && paths->n == 1))
 			continue;
 		if (r == 0)
 			r = merge_text(&m, text, len, paths->v[i], &e);

@@ -10,6 +10,7 @@
 #define LOOK_LEAST_S 10    /* a client that lost its OSD watches again within two ticks of 5 s */
 #define LOOK_MORE_S 5
 #define LOOK_EVERY_MS 2500
+#define LOCKERS_SHOWN 10
 
 static bool wanted(const struct cn_break_run *run, const struct cn_lock *l)
 {
@@ -19,42 +20,69 @@ static bool wanted(const struct cn_break_run *run, const struct cn_lock *l)
 	       (!o->lock_id || strcmp(o->lock_id, l->locker->cookie) == 0);
 }
 
-static void choose_targets(struct cn_break_run *run)
+static char *lockers_text(const struct cn_lock_list *list, bool with_image)
 {
+	_cleanup_(cn_strv_release) struct cn_strv there = {0};
+	size_t more = 0;
+
+	for (size_t i = 0; i < list->n_locks; i++) {
+		const struct cn_lock *l = &list->locks[i];
+		_cleanup_free_ char *spec = with_image ? cn_lock_spec(l->image) : NULL;
+
+		if (l->chosen && there.n < LOCKERS_SHOWN)
+			cn_strv_addf(&there, "%s%s--locker %s --lock-id '%s'", spec ? spec : "", spec ? " " : "",
+				     l->locker->client, l->locker->cookie);
+		else
+			more += l->chosen;
+	}
+	if (more)
+		cn_strv_addf(&there, "and %zu more", more);
+	return cn_strv_join(&there, "; ");
+}
+
+/* What was named must be what is there. What is gone an earlier call may have broken, which is no error; where others stand it
+ * may as well be a slip in the name, and "gone" alone would be believed. */
+static int check_named(const struct cn_break_run *run, size_t n_there, const char *node, struct cn_error *err)
+{
+	_cleanup_free_ char *text = NULL, *spec = NULL;
+	const struct cn_lock_list *list = &run->list;
+
+	if (n_there == 0 || (run->n_targets > 0 && (node || run->n_targets == 1)))
+		return 0;
+	spec = node ? cn_asprintf("node %s", node) : cn_lock_spec(list->images[0]);
+	text = lockers_text(list, node != NULL);
+	if (run->n_targets == 0 && (node || !list->images[0]->lockers.exclusive)) {
+		cn_warning("%s %s, but not the one that was named: it is gone, or the name is a slip; %s: %s", spec,
+			   node ? "holds locks" : "has lockers", node ? "it holds" : "it is held by", text);
+		return 0;
+	}
+	if (run->n_targets > 0)
+		cn_error_set(err, CN_REFUSED, EEXIST, "%s has %zu lockers, and which one is meant is not said", spec,
+			     run->n_targets);
+	else
+		cn_error_set(err, CN_REFUSED, EEXIST, "the lock of %s changed hands: it is not the one that was named", spec);
+	cn_error_hint(err, "it is held by: %s", text);
+	return -err->errnum;
+}
+
+/* Those that the options pick. Where they pick none of what is there, that is what is said. */
+static int choose_targets(struct cn_break_run *run, const char *node, struct cn_error *err)
+{
+	size_t n_there = 0;
+	int r;
+
 	run->targets = cn_calloc(run->list.n_locks, sizeof(*run->targets));
 	for (size_t i = 0; i < run->list.n_locks; i++) {
 		struct cn_lock *l = &run->list.locks[i];
 
-		l->chosen = wanted(run, l);
-		if (l->chosen)
+		n_there += l->chosen;
+		if (wanted(run, l))
 			run->targets[run->n_targets++].lock = l;
 	}
-}
-
-/* One image: what was named must be what is there. */
-static int check_image(struct cn_break_run *run, struct cn_error *err)
-{
-	_cleanup_(cn_strv_release) struct cn_strv there = {0};
-	_cleanup_free_ char *text = NULL, *spec = NULL;
-	const struct cn_lock_list *list = &run->list;
-
-	if (run->n_targets == 1 || list->n_locks == 0)
-		return 0;
-	if (run->n_targets == 0 && !list->images[0]->lockers.exclusive)
-		return 0; /* shared: those that are there hold it rightly, the one that was named does no more */
-	spec = cn_lock_spec(list->images[0]);
-	for (size_t i = 0; i < list->n_locks; i++)
-		if (run->n_targets == 0 || list->locks[i].chosen)
-			cn_strv_addf(&there, "--locker %s --lock-id '%s'", list->locks[i].locker->client,
-				     list->locks[i].locker->cookie);
-	text = cn_strv_join(&there, "; ");
-	if (run->n_targets == 0)
-		cn_error_set(err, CN_REFUSED, EEXIST, "the lock of %s changed hands: another client holds it", spec);
-	else
-		cn_error_set(err, CN_REFUSED, EEXIST, "%s has %zu lockers, and which one is meant is not said", spec,
-			     run->n_targets);
-	cn_error_hint(err, "it is held by: %s", text);
-	return -EEXIST;
+	r = check_named(run, n_there, node, err);
+	for (size_t i = 0; i < run->list.n_locks; i++)
+		run->list.locks[i].chosen = wanted(run, &run->list.locks[i]);
+	return r;
 }
 
 static int read_errors(struct cn_break_run *run, const struct cn_lock_scope *scope, struct cn_error *err)
@@ -104,20 +132,19 @@ static bool shares_address(const struct cn_break_run *run, const struct cn_lock 
 	return false;
 }
 
-static int find_others(struct cn_break_run *run, struct cn_error *err)
+/* The whole cluster: which lock is whose node's, and who shares an address with a locker, may be seen on any image. */
+static int read_others(struct cn_break_run *run, struct cn_error *err)
 {
-	_cleanup_error_ struct cn_error e = {0};
-	struct cn_lock_scope everywhere = {0};
-	int r = cn_locks_scan(run->b->cluster, &everywhere, &run->others, &e);
+	int r = cn_locks_scan_around(run->b->cluster, &run->list, &run->others, err);
 
-	if (r == -ESHUTDOWN) {
-		cn_error_move(err, &e);
-		return r;
-	}
-	run->others_incomplete = r < 0 || run->others.n_errors > 0;
+	run->others_incomplete = r > 0;
 	if (run->others_incomplete)
 		cn_warning("not all images could be looked at: the lockers may hold locks that are not seen here");
-	cn_locks_choose(run->b->cluster, &run->others, NULL);
+	return MIN(r, 0);
+}
+
+static void find_others(struct cn_break_run *run)
+{
 	for (size_t i = 0; i < run->others.n_locks; i++) {
 		struct cn_lock *l = &run->others.locks[i], *t = target_of(run, l);
 
@@ -126,7 +153,6 @@ static int find_others(struct cn_break_run *run, struct cn_error *err)
 		l->chosen = !t && shares_address(run, l);
 		run->n_others += l->chosen;
 	}
-	return 0;
 }
 
 static int own_addresses(struct cn_break_run *run, struct cn_error *err)
@@ -163,17 +189,19 @@ int cn_break_select(struct cn_break_run *run, const struct cn_lock_scope *scope,
 		r = cn_locks_scan(c, scope, &run->list, err);
 	if (r == 0)
 		r = read_errors(run, scope, err);
+	if (r == 0)
+		r = read_others(run, err);
 	if (r < 0)
 		return r;
-	cn_locks_choose(c, &run->list, node ? &n : NULL);
-	choose_targets(run);
-	if (!known && run->n_targets == 0)
+	cn_locks_choose(c, &run->list, &run->others, node ? &n : NULL);
+	r = choose_targets(run, node, err);
+	if (r == 0 && !known && run->n_targets == 0)
 		cn_warning("neither the cluster nor a lock knows a node '%s'", node);
-	if (!node)
-		r = check_image(run, err);
 	if (r == 0 && run->n_targets > 0)
 		r = own_addresses(run, err);
-	return r < 0 || run->n_targets == 0 ? r : find_others(run, err);
+	if (r == 0)
+		find_others(run);
+	return r;
 }
 
 /* --- classify --- */

@@ -93,7 +93,7 @@ static const char *kubelet_node(const struct cn_lock *l)
 /* The name that a kubelet on this address has put into a lock, or NULL. */
 static const char *kubelet_at(const struct cn_lock_list *list, const struct cn_ip *ip)
 {
-	for (size_t i = 0; i < list->n_locks; i++) {
+	for (size_t i = 0; list && i < list->n_locks; i++) {
 		const struct cn_lock *l = &list->locks[i];
 
 		if (kubelet_node(l) && l->addressed && cn_ip_equal(&l->addr.ip, ip))
@@ -111,13 +111,14 @@ static int osd_at(const struct cn_fence_map *m, const struct cn_ip *ip)
 	return -1;
 }
 
-static void name_node(struct cn_cluster *c, const struct cn_lock_list *list, struct cn_crush *crush, struct cn_lock *l)
+static void name_node(struct cn_cluster *c, const struct cn_lock_list *list, const struct cn_lock_list *around,
+		      struct cn_crush *crush, struct cn_lock *l)
 {
 	const char *name = kubelet_node(l);
 	int osd = -1;
 
 	if (!name && l->addressed)
-		name = kubelet_at(list, &l->addr.ip);
+		name = kubelet_at(around, &l->addr.ip) ?: kubelet_at(list, &l->addr.ip);
 	if (!name && l->addressed)
 		osd = osd_at(&list->map, &l->addr.ip);
 	if (osd >= 0 && (crush->n_buckets || cn_crush_get(c, crush, NULL) == 0)) {
@@ -146,18 +147,24 @@ static bool has_name(const struct cn_lock_node *node, const struct cn_lock *l)
 	       ((node->named && strcmp(name, node->name) == 0) || (node->kube_name && strcmp(name, node->kube_name) == 0));
 }
 
-static void choose_node(struct cn_lock_list *list, const struct cn_lock_node *node)
+/* kubelet runs on the node: its locker's address is the node's. */
+static void add_kubelets(struct cn_lock_node *node, const struct cn_lock_list *list)
 {
-	_cleanup_free_ struct cn_ip *ips = cn_calloc(list->n_locks + node->n_addresses, sizeof(*ips));
-	size_t n = node->n_addresses;
+	for (size_t i = 0; list && i < list->n_locks; i++) {
+		const struct cn_lock *l = &list->locks[i];
 
-	if (n > 0)
-		memcpy(ips, node->addresses, n * sizeof(*ips));
-	for (size_t i = 0; i < list->n_locks; i++) /* kubelet runs on the node: its locker's address is the node's */
-		if (has_name(node, &list->locks[i]) && list->locks[i].addressed && !has_ip(ips, n, &list->locks[i]))
-			ips[n++] = list->locks[i].addr.ip;
+		if (l->addressed && has_name(node, l) && !has_ip(node->addresses, node->n_addresses, l))
+			add_addresses(node, &l->addr.ip, 1);
+	}
+}
+
+static void choose_node(struct cn_lock_list *list, const struct cn_lock_list *around, struct cn_lock_node *node)
+{
+	add_kubelets(node, list);
+	add_kubelets(node, around);
 	for (size_t i = 0; i < list->n_locks; i++)
-		list->locks[i].chosen = has_name(node, &list->locks[i]) || has_ip(ips, n, &list->locks[i]);
+		list->locks[i].chosen =
+			has_name(node, &list->locks[i]) || has_ip(node->addresses, node->n_addresses, &list->locks[i]);
 }
 
 static int by_address(const void *a, const void *b)
@@ -187,7 +194,8 @@ static void count_neighbours(struct cn_lock_list *list)
 	}
 }
 
-void cn_locks_choose(struct cn_cluster *c, struct cn_lock_list *list, const struct cn_lock_node *node)
+void cn_locks_choose(struct cn_cluster *c, struct cn_lock_list *list, const struct cn_lock_list *around,
+		     struct cn_lock_node *node)
 {
 	_cleanup_(cn_crush_release) struct cn_crush crush = {0};
 	size_t n = 0;
@@ -206,11 +214,28 @@ void cn_locks_choose(struct cn_cluster *c, struct cn_lock_list *list, const stru
 			l->chosen = true;
 		}
 	if (node)
-		choose_node(list, node);
+		choose_node(list, around, node);
 	count_neighbours(list);
 	for (size_t i = 0; i < list->n_locks; i++)
 		if (list->locks[i].chosen)
-			name_node(c, list, &crush, &list->locks[i]);
+			name_node(c, list, around, &crush, &list->locks[i]);
+}
+
+int cn_locks_scan_around(struct cn_cluster *c, const struct cn_lock_list *list, struct cn_lock_list *ret, struct cn_error *err)
+{
+	_cleanup_error_ struct cn_error e = {0};
+	struct cn_lock_scope everywhere = {0};
+	int r;
+
+	if (list->n_images == 0)
+		return 0;
+	r = cn_locks_scan(c, &everywhere, ret, &e);
+	if (r == -ESHUTDOWN) {
+		cn_error_move(err, &e);
+		return r;
+	}
+	cn_locks_choose(c, ret, NULL, NULL);
+	return r < 0 || ret->n_errors > 0;
 }
 
 bool cn_locks_none_chosen(const struct cn_lock_list *list)

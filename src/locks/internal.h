@@ -22,6 +22,7 @@ char *cn_base64(const char *s);
 
 /* --- scan.c --- */
 
+const char *cn_lock_image_name(const struct cn_lock_image *i);  /* by which `rbd` knows it: in the trash its id; borrowed */
 struct cn_object cn_lock_object(const struct cn_lock_image *i); /* pool and namespace; oid NULL */
 char *cn_lock_header(const char *image_id);                     /* "rbd_header.<id>", to be freed */
 void cn_lock_error_add(struct cn_lock_list *l, const char *pool, const char *ns, const char *image, const char *op, int r);

@@ -21,9 +21,14 @@ const char *cn_lock_state_name(enum cn_lock_state state)
 	return names[state];
 }
 
+const char *cn_lock_image_name(const struct cn_lock_image *i)
+{
+	return i->name && !i->in_trash ? i->name : i->id;
+}
+
 char *cn_lock_spec(const struct cn_lock_image *i)
 {
-	return cn_asprintf("%s/%s%s%s", i->pool, i->ns, *i->ns ? "/" : "", i->name && !i->in_trash ? i->name : i->id);
+	return cn_asprintf("%s/%s%s%s", i->pool, i->ns, *i->ns ? "/" : "", cn_lock_image_name(i));
 }
 
 static json_t *watchers_json(const struct cn_watchers *w)
@@ -53,7 +58,6 @@ json_t *cn_lock_json(const struct cn_lock *l)
 	json_object_set_new(j, "image", cn_json_string(i->name));
 	json_object_set_new(j, "image_id", cn_json_string(i->id));
 	json_object_set_new(j, "in_trash", json_boolean(i->in_trash));
-	json_object_set_new(j, "kind", json_string(cn_lock_kind_name(l->kind)));
 	json_object_set_new(j, "exclusive", json_boolean(i->lockers.exclusive));
 	json_object_set_new(j, "tag", cn_json_string(i->lockers.tag ? i->lockers.tag : ""));
 	json_object_set_new(j, "locker", cn_json_string(l->locker->client));
@@ -61,10 +65,13 @@ json_t *cn_lock_json(const struct cn_lock *l)
 	json_object_set_new(j, "lock_id_base64", cn_json_string(base64));
 	json_object_set_new(j, "address", cn_json_string(address));
 	json_object_set_new(j, "node", cn_json_string(l->node));
+	json_object_set_new(j, "same_address_locks", json_integer((json_int_t)l->same_address));
+	if (!i->looked)
+		return j; /* the rest is not known yet: "unknown" would be a finding */
+	json_object_set_new(j, "kind", json_string(cn_lock_kind_name(l->kind)));
 	json_object_set_new(j, "state", json_string(cn_lock_state_name(l->state)));
 	json_object_set_new(j, "fenced_until", cn_json_string(until));
 	json_object_set_new(j, "watchers", watchers_json(&i->watchers));
-	json_object_set_new(j, "same_address_locks", json_integer((json_int_t)l->same_address));
 	json_object_set_new(j, "journaling", json_boolean(i->features & CN_RBD_JOURNALING));
 	json_object_set_new(j, "mirrored", json_boolean(i->mirrored));
 	return j;

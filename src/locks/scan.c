@@ -331,6 +331,19 @@ static void list_lockers(void *arg, size_t i)
 	l->r[i] = l->c->ops->lockers(l->c, &o, CN_LOCK_NAME, &l->images[i]->lockers);
 }
 
+/* As they are shown: by pool, namespace and name. */
+static int by_name(const void *a, const void *b)
+{
+	const struct cn_lock_image *x = *(struct cn_lock_image *const *)a, *y = *(struct cn_lock_image *const *)b;
+	int r = strcmp(x->pool, y->pool);
+
+	if (r == 0)
+		r = strcmp(x->ns, y->ns);
+	if (r == 0)
+		r = strcmp(cn_lock_image_name(x), cn_lock_image_name(y));
+	return r ? r : strcmp(x->id, y->id);
+}
+
 int cn_locks_scan(struct cn_cluster *c, const struct cn_lock_scope *scope, struct cn_lock_list *ret, struct cn_error *err)
 {
 	struct space s = {.c = c, .ns = scope->ns ? scope->ns : "", .list = ret, .err = err};
@@ -343,6 +356,8 @@ int cn_locks_scan(struct cn_cluster *c, const struct cn_lock_scope *scope, struc
 		r = scan(&s, scope);
 	if (r < 0)
 		return r;
+	if (ret->n_images)
+		qsort(ret->images, ret->n_images, sizeof(struct cn_lock_image *), by_name);
 	results = cn_calloc(ret->n_images, sizeof(int));
 	lookup = (struct lookup){c, ret->images, results};
 	cn_parallel(ret->n_images, LOOKUP_THREADS, list_lockers, &lookup);

@@ -96,8 +96,8 @@ static void on_plan(struct cn_human *h, const json_t *event)
 
 /* --- steps --- */
 
-/* What a step says while it runs, and at its end where the event tells no more. `cancel` and `remove` use the same names: the
- * words fit them as well. */
+/* What a step says while it runs, and at its end where the event tells no more. `remove` uses the same names: the words fit it as
+ * well. */
 static const struct step_words {
 	const char *step, *doing, *done;
 } steps[] = {
@@ -124,8 +124,17 @@ static const struct step_words {
 	{"verify", "looking at the lock again", "done"},
 };
 
-static struct step_words words_of(const char *step)
+static const struct step_words undo_steps[] = {
+	{"out", "putting back which OSDs are in and out", "done"},
+	{"reweight", "putting back CRUSH weights and upmap entries", "done"},
+};
+
+static struct step_words words_of(const char *step, bool undo)
 {
+	for (size_t i = 0; i < ARRAY_SIZE(undo_steps) && undo; i++) {
+		if (strcmp(undo_steps[i].step, step) == 0)
+			return undo_steps[i];
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		if (strcmp(steps[i].step, step) == 0)
 			return steps[i];
@@ -168,7 +177,7 @@ static char *value_text(const char *key, const json_t *value)
 /* Also what only programs ask for: people had it in the plan. */
 static bool is_frame(const char *key)
 {
-	static const char *const frame[] = {"schema", "event", "time", "node", "step", "state", "exact", "bytes_minimum"};
+	static const char *const frame[] = {"schema", "event", "time", "node", "step", "state", "undo", "exact", "bytes_minimum"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(frame); i++) {
 		if (strcmp(frame[i], key) == 0)
@@ -204,23 +213,26 @@ static void on_step(struct cn_human *h, const json_t *event)
 {
 	const char *step = cn_json_str(event, "step", "?");
 	_cleanup_free_ char *details = NULL, *label = NULL, *text = NULL, *safe = cn_text_safe(step);
+	struct step_words words;
 	const char *said;
+	bool undo = cn_json_bool(event, "undo", false);
 
 	if (h->options->quiet || strcmp(step, "done") == 0)
 		return;
-	label = cn_asprintf("%s:", safe);
+	words = words_of(safe, undo);
+	label = cn_asprintf("%s%s:", undo && strcmp(step, "lock") != 0 ? "undo " : "", safe);
 	if (strcmp(cn_json_str(event, "state", ""), "begin") == 0) {
 		h->plain_at_ms = 0;
 		if (h->live.enabled)
-			live(h, cn_asprintf("%s %s ...", label, words_of(safe).doing));
+			live(h, cn_asprintf("%s %s ...", label, words.doing));
 		else if (strcmp(step, "wait") == 0 || strcmp(step, "stop") == 0 ||
 			 strcmp(step, "classify") == 0) /* these may take long */
-			line(h, CN_BOLD, label, words_of(step).doing);
+			line(h, CN_BOLD, label, words.doing);
 		return;
 	}
 	live_end(h);
 	details = step_details(event);
-	said = strcmp(words_of(step).done, "done") == 0 && details ? "" : words_of(step).done;
+	said = strcmp(words.done, "done") == 0 && details ? "" : words.done;
 	text = cn_asprintf("%s%s%s", said, *said && details ? "; " : "", details ? details : "");
 	line(h, CN_BOLD, label, text);
 }
@@ -246,7 +258,7 @@ static void on_progress(struct cn_human *h, const json_t *event)
 	if (h->options->quiet)
 		return;
 	if (h->live.enabled && cn_terminal_size(STDERR_FILENO, &columns, &lines)) {
-		live(h, cn_progress_line(event, columns - 1, h->color));
+		live(h, cn_progress_line(event, columns - MIN(columns - 1, CN_LIVE_FREE), h->color));
 	} else if (plain_due(h, cn_percent(cn_json_int(event, "bytes_left", 0), cn_json_int(event, "bytes_total", 0)))) {
 		_cleanup_free_ char *text = cn_progress_line(event, 0, false);
 
@@ -270,6 +282,20 @@ static char *osds_words(const json_t *event)
 	return cn_asprintf("%zu OSDs", n);
 }
 
+/* Only who has put all back says so: a drain that finds itself cancelled does not know, and one that was cancelled before may
+ * have left something then. */
+static const char *cancelled_words(const json_t *event)
+{
+	int64_t exit = cn_json_int(event, "exit", 0);
+
+	if (exit == CN_PARTIAL)
+		return "cancelled, but not all that the drain had changed is put back";
+	if (exit != 0)
+		return "cancelled by another cephnode";
+	return json_is_true(json_object_get(event, "already")) ? "cancelled before, nothing was changed"
+							       : "cancelled, what the drain had changed is put back";
+}
+
 static char *sentence(const json_t *event)
 {
 	const char *outcome = cn_json_str(event, "outcome", "?");
@@ -284,9 +310,11 @@ static char *sentence(const json_t *event)
 	if (strcmp(outcome, "drained") == 0)
 		return cn_asprintf("drained %s in %s, %s moved; they still run and belong to the cluster", osds, time, bytes);
 	if (strcmp(outcome, "cancelled") == 0)
-		return cn_strdup("cancelled, what the drain had changed is put back");
+		return cn_strdup(cancelled_words(event));
 	if (strcmp(outcome, "refused") == 0)
-		return cn_strdup("refused, nothing was changed");
+		return cn_strdup(json_is_true(json_object_get(event, "not_undone"))
+					 ? "refused, but not all that was tried is undone"
+					 : "refused, nothing was changed");
 	if (moved == 0 && cn_json_int(event, "seconds", 0) == 0)
 		return cn_strdup(outcome);
 	return cn_asprintf("%s after %s, %s moved", outcome, time, bytes);

@@ -4,10 +4,13 @@
 #include "cephnode/output/events.h"
 #include "cephnode/output/table.h"
 
+/* Columns that the live line leaves free: some terminals wrap in the last one, and the terminal echoes ^C behind it. */
+#define CN_LIVE_FREE 3u
+
 /* The line at the bottom of a terminal that is redrawn in place. */
 struct cn_live {
 	bool enabled; /* stderr is a terminal that can move its cursor */
-	bool drawn;
+	size_t drawn; /* columns of what stands there; 0: nothing */
 	bool color;
 };
 void cn_live_draw(struct cn_live *l, const char *text); /* cut to the terminal's width of this moment */

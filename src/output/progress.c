@@ -9,25 +9,40 @@
 #define BAR_LEAST 10
 #define BAR_MOST 40
 
+/* To the begin of what stands there: in a terminal that has become narrower it takes several rows. To be freed. */
+static char *go_back(const struct cn_live *l, unsigned columns)
+{
+	size_t up = l->drawn ? (l->drawn - 1) / columns : 0;
+
+	return up ? cn_asprintf("\033[%zuA\r\033[J", up) : cn_strdup("\r");
+}
+
 void cn_live_draw(struct cn_live *l, const char *text)
 {
-	_cleanup_free_ char *line = NULL, *all = NULL;
+	_cleanup_free_ char *line = NULL, *back = NULL, *all = NULL;
 	unsigned columns, lines;
 
 	if (!l->enabled || !cn_terminal_size(STDERR_FILENO, &columns, &lines))
 		return;
 	line = cn_strdup(text);
-	cn_text_cut(line, columns - 1); /* the last column is left free: some terminals wrap there */
-	all = cn_asprintf("\r%s%s\033[K", line, l->color ? CN_RESET : "");
+	cn_text_cut(line, columns - MIN(columns, CN_LIVE_FREE));
+	back = go_back(l, columns);
+	all = cn_asprintf("%s%s%s\033[K", back, line, l->color ? CN_RESET : "");
 	cn_err_write(all, strlen(all));
-	l->drawn = true;
+	l->drawn = MAX(cn_text_columns(line), (size_t)1);
 }
 
 void cn_live_clear(struct cn_live *l)
 {
-	if (l->drawn)
-		cn_err_write("\r\033[K", 4);
-	l->drawn = false;
+	_cleanup_free_ char *back = NULL, *all = NULL;
+	unsigned columns, lines;
+
+	if (l->drawn && cn_terminal_size(STDERR_FILENO, &columns, &lines)) {
+		back = go_back(l, columns);
+		all = cn_asprintf("%s\033[K", back);
+		cn_err_write(all, strlen(all));
+	}
+	l->drawn = 0;
 }
 
 /* In the order in which they stand in the line. */

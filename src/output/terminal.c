@@ -118,3 +118,41 @@ void cn_text_cut(char *s, size_t columns)
 		s += n;
 	}
 }
+
+size_t cn_text_rows(const char *s, unsigned columns)
+{
+	size_t rows = 0;
+
+	for (const char *end; *s; s = *end ? end + 1 : end) {
+		_cleanup_free_ char *line = NULL;
+		size_t used;
+
+		end = strchrnul(s, '\n');
+		line = cn_strndup(s, (size_t)(end - s));
+		used = cn_text_columns(line);
+		rows += used ? (used + columns - 1) / columns : 1;
+	}
+	return rows;
+}
+
+void cn_text_cut_rows(char *s, unsigned columns, size_t rows)
+{
+	char *end;
+
+	for (; *s; s = end) {
+		size_t used;
+		char c;
+
+		end = strchrnul(s, '\n');
+		end += *end != '\0';
+		c = *end;
+		*end = '\0';
+		used = cn_text_rows(s, columns);
+		if (used > rows) {
+			*s = '\0';
+			return;
+		}
+		*end = c;
+		rows -= used;
+	}
+}

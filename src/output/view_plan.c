@@ -7,11 +7,6 @@
 #include "cephnode/base/text.h"
 #include "pieces.h"
 
-static const struct cn_column fact_columns[] = {
-	{"", "name", CN_COLUMN_TEXT},
-	{"", "value", CN_COLUMN_TEXT, CN_COLUMN_CUT},
-};
-
 static const char *pool_color(const json_t *row)
 {
 	return cn_json_bool(row, "ok", true) ? CN_GREEN : CN_RED;
@@ -286,12 +281,59 @@ static json_t *plan_facts(const json_t *event)
 	return facts;
 }
 
+#define FACT_ROOM 30 /* columns: with fewer for the value the terminal may break the lines as it likes */
+
+/* The words behind `first`, in further lines below themselves where the terminal is too narrow. */
+static void append_wrapped(char **text, const char *first, size_t indent, const char *words, unsigned width)
+{
+	size_t used = indent, room = width > indent + FACT_ROOM ? width : 0;
+	bool fresh = true;
+
+	cn_append(text, first);
+	for (const char *end; *words; words = end) {
+		_cleanup_free_ char *word = NULL;
+		size_t columns;
+
+		words += strspn(words, " ");
+		end = words + strcspn(words, " ");
+		word = cn_strndup(words, (size_t)(end - words));
+		columns = cn_text_columns(word);
+		if (!fresh && room && used + 1 + columns > room) {
+			cn_append_owned(text, cn_asprintf("\n%*s%s", (int)indent, "", word));
+			used = indent + columns;
+		} else {
+			cn_append_owned(text, cn_asprintf("%s%s", fresh ? "" : " ", word));
+			used += columns + !fresh;
+		}
+		fresh = false;
+	}
+	cn_append(text, "\n");
+}
+
+/* Who confirms a plan has read all of it: nothing is cut. */
+static char *render_facts(const json_t *facts, const struct cn_table_style *style)
+{
+	char *text = cn_strdup("");
+	size_t i, width = 0;
+	json_t *j;
+
+	json_array_foreach (facts, i, j)
+		width = MAX(width, strlen(cn_json_str(j, "name", "")));
+	json_array_foreach (facts, i, j) {
+		_cleanup_free_ char *name = cn_asprintf("%-*s  ", (int)width, cn_json_str(j, "name", ""));
+		_cleanup_free_ char *value = cn_text_safe(cn_json_str(j, "value", ""));
+
+		append_wrapped(&text, name, width + 2, value, style->width);
+	}
+	return text;
+}
+
 char *cn_view_plan(const json_t *event, const struct cn_table_style *style)
 {
 	_cleanup_json_ json_t *facts = plan_facts(event);
 	json_t *pools = cn_json_arr(event, "pools"), *warnings = cn_json_arr(event, "warnings");
 	json_t *refusals = cn_json_arr(event, "refusals");
-	char *text = cn_table_render(fact_columns, ARRAY_SIZE(fact_columns), facts, style);
+	char *text = render_facts(facts, style);
 
 	if (json_array_size(pools) > 0) {
 		cn_append(&text, "\n");

@@ -156,6 +156,8 @@ static char *status_owner(const json_t *row)
 
 	if (!owner)
 		return cn_strdup("");
+	if (json_is_false(json_object_get(row, "running")))
+		return cn_strdup("nobody");
 	return host ? cn_asprintf("%s:%lld", host, (long long)cn_json_int(owner, "pid", 0)) : NULL;
 }
 
@@ -213,6 +215,28 @@ static json_t *status_rows(json_t *drains, bool osds)
 	return rows;
 }
 
+/* What nobody works on goes on by itself never. */
+static char *idle_text(const json_t *drain)
+{
+	_cleanup_free_ char *n = cn_text_safe(cn_json_str(drain, "node", "?")),
+			    *at = cn_text_safe(cn_json_str(drain, "updated", "?"));
+	const char *phase = cn_json_str(drain, "phase", "");
+	bool removed = strcmp(phase, "sweep") == 0 || strcmp(phase, "audit") == 0;
+
+	if (!json_is_false(json_object_get(drain, "running")))
+		return NULL;
+	if (strcmp(phase, "drained") == 0)
+		return cn_asprintf(
+			"%s: held drained since %s; remove its OSDs: cephnode remove %s; give them back: cephnode cancel %s\n", n,
+			at, n, n);
+	if (strcmp(phase, "cancel") == 0)
+		return cn_asprintf("%s: nobody goes on with its cancel since %s; go on: cephnode cancel %s\n", n, at, n);
+	if (removed)
+		return cn_asprintf("%s: nobody works on it, last step at %s; go on: cephnode drain %s\n", n, at, n);
+	return cn_asprintf("%s: nobody works on it, last step at %s; go on: cephnode drain %s; undo it: cephnode cancel %s\n", n,
+			   at, n, n);
+}
+
 char *cn_view_status(const json_t *doc, bool osds, const struct cn_table_style *style)
 {
 	json_t *drains = cn_json_arr(doc, "drains");
@@ -226,8 +250,10 @@ char *cn_view_status(const json_t *doc, bool osds, const struct cn_table_style *
 	text = cn_table_render(status_columns, ARRAY_SIZE(status_columns), rows, style);
 	json_array_foreach (drains, i, drain) {
 		const char *error = cn_json_str(drain, "last_error", NULL);
-		_cleanup_free_ char *node = cn_text_safe(cn_json_str(drain, "node", "?")), *safe = NULL;
+		_cleanup_free_ char *node = cn_text_safe(cn_json_str(drain, "node", "?")), *safe = NULL, *idle = idle_text(drain);
 
+		if (idle)
+			cn_append(&text, idle);
 		if (!error)
 			continue;
 		safe = cn_text_safe(error);

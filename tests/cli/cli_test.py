@@ -24,6 +24,7 @@ CEPHNODE = os.environ["CEPHNODE"]
 SOURCE = Path(os.environ["SOURCE_DIR"])
 GOLDEN = SOURCE / "tests/cli/golden"
 NODE_COMMANDS = ["discover", "plan", "drain", "remove", "cancel", "status"]
+GROUPS = ["locks", "heat"]
 COMMANDS = [*NODE_COMMANDS, "locks list", "locks break", "metrics", "check", "heat hook", "heat agent", "heat check", "heat retire"]
 LATER = ["orphans", "maintenance", "devices", "completion"]
 OPTION = re.compile(r"^ {2,}(?:-(\w), )?--([a-z-]+)(?: (\S+))?(?:  |$)", re.M)
@@ -70,7 +71,7 @@ class Base(unittest.TestCase):
 
 class Help(Base):
     def test_golden(self):
-        for name in ["", *COMMANDS]:
+        for name in ["", *GROUPS, *COMMANDS]:
             text, path = help_of(*name.split()), GOLDEN / f"help{'-' if name else ''}{name.replace(' ', '-')}.txt"
             if os.environ.get("GOLDEN") == "update":
                 path.parent.mkdir(exist_ok=True)
@@ -78,7 +79,7 @@ class Help(Base):
             self.assertEqual(text, path.read_text(), f"{path.name}: GOLDEN=update writes it anew")
 
     def test_fits(self):
-        for name in ["", *COMMANDS]:
+        for name in ["", *GROUPS, *COMMANDS]:
             for line in help_of(*name.split()).splitlines():
                 self.assertLessEqual(len(line), 100, line)
 
@@ -119,13 +120,18 @@ class Usage(Base):
             self.usage("drain", "n", wrong, words=[wrong], hint=f"'{right}'")
 
     def test_two_words(self):
-        self.usage("locks", words=["'locks'", "second word"])
+        self.usage("locks", words=["'locks'", "second word: list, break"], hint="'cephnode locks --help'")
+        self.usage("heat", words=["second word: hook, agent, check, retire"], hint="'cephnode heat --help'")
         self.usage("locks", "lsit", words=["locks lsit"], hint="'locks list'")
-        self.usage("locks", "-q", "status", words=["locks status"])
+        self.usage("locks", "-q", "status", words=["locks status"], hint="'cephnode locks --help'")
         self.usage("locks", "--all", "list", words=["--all"])
         self.usage("lock", words=["lock"], hint="'locks list'")
         for form in (["locks", "list", "-h"], ["--help", "locks", "list"], ["locks", "--help", "list"]):
             self.assertEqual(run(*form).stdout, help_of("locks", "list"))
+        for group in GROUPS:
+            listed = re.findall(rf"^  ({group} [a-z]+)", help_of(group), re.M)
+            self.assertEqual(listed, [c for c in COMMANDS if c.startswith(group + " ")])
+            self.assertEqual(run("--help", group).stdout, help_of(group))
 
     def test_locks(self):
         self.usage("locks", "list", words=["which images"], hint="--all")
@@ -139,9 +145,9 @@ class Usage(Base):
             self.usage("locks", "break", "--node", "n", *scope, words=["--node needs"])
         self.usage("locks", "break", "--all", words=["which lock"])
         for option in ("--no-fence", "--node-is-powered-off"):
-            self.usage("locks", "break", "a", option, words=["need each other"])
+            self.usage("locks", "break", "a", option, words=["need each other"], hint="the locker is fenced")
         for option in ("--force", "--fence-host"):
-            self.usage("locks", "break", "a", "--no-fence", "--node-is-powered-off", option, words=["excludes"])
+            self.usage("locks", "break", "a", "--no-fence", "--node-is-powered-off", option, words=["excludes"], hint="to fence nobody")
         self.usage("locks", "break", "a", "--fence-for", "9", words=["from 10 to"])
         self.usage("locks", "break", "a", "--locker", "", words=["empty"])
         self.fails(2, "locks", "break", "a", "--lock-id", "", "-c", "/none.conf", words=["none.conf"])
@@ -151,6 +157,22 @@ class Usage(Base):
         event = json.loads(r.stdout.splitlines()[-1])
         self.assertEqual((event["event"], event["outcome"], event["exit"], event["locks"]), ("result", "failed", 2, []))
 
+    def test_a_wrong_command_line_has_a_result(self):
+        for args, node in ((["drain", "n", "--bogus"], "n"), (["drain", "n", "--bogus", "value"], "n"), (["--bogus", "drain", "n"], ""),
+                           (["drain"], ""), (["drain", "-y", "a", "b", "--timeout=x"], "a,b"), (["remove"], ""), (["cancel", "a", "b"], "a,b"),
+                           (["cancel", "a", "--id=x", "--name=client.x"], "a")):
+            for line in (["-f", "json", *args], [*args, "--format=json"]):
+                r = self.fails(2, *line)
+                event = json.loads(r.stdout)
+                self.assertEqual((event["event"], event["outcome"], event["exit"], event["node"], event["osds"]), ("result", "failed", 2, node, []), line)
+                self.assertEqual(r.stderr.splitlines()[0], "cephnode: " + event["reason"])
+        event = json.loads(self.fails(2, "locks", "break", "a", "--fence-for", "9", "-f", "json").stdout)
+        self.assertEqual((event["event"], event["outcome"], event["exit"], event["locks"]), ("result", "failed", 2, []))
+        # neither one that is a document, nor where it is not said which command, nor behind "--"
+        for line in (["drain", "--dry-run", "-f", "json"], ["plan", "-f", "json"], ["drian", "n", "-f", "json"], ["xyzzy", "drain", "n", "-f", "json"],
+                     ["locks", "drain", "n", "-f", "json"], ["drain", "--", "-f", "json", ""], ["drain", "n", "--bogus", "-f"]):
+            self.usage(*line)
+
     def test_no_far_suggestion(self):
         self.assertNotIn("did you mean", run("xyzzy").stderr)
 
@@ -158,15 +180,16 @@ class Usage(Base):
         self.usage("drain", "n", "--watch-all", words=["unknown option", "--watch-all"])
         self.usage("drain", "n", "-Z", words=["-Z"])
         self.usage("plan", "n", "--watch", words=["plan", "--watch"], hint="status")
-        self.usage("status", "--yes", words=["--yes"], hint="drain")
-        self.usage("--keep", "drain", "n", words=["--keep"])
+        self.usage("status", "--yes", words=["--yes"], hint="it is an option of: drain, remove, cancel, locks break, heat retire")
+        self.usage("--keep", "drain", "n", words=["--keep"], hint="'cephnode drain --help'")
 
     def test_arguments(self):
         for name in NODE_COMMANDS[:-1]:
             self.usage(name, words=[name, "NODE"])
         for name in ("remove", "cancel", "status"):
             self.usage(name, "a", "b", words=["too many", name])
-        self.usage("drain", "-y", "", words=["empty"])
+        self.usage("drain", "-y", "", words=["empty"], hint="osd.N")
+        self.usage("check", "n", words=["too many", "it takes none"], hint="'cephnode check --help'")
 
     def test_kubernetes(self):
         for name in [*NODE_COMMANDS, "locks list", "locks break"]:
@@ -175,15 +198,15 @@ class Usage(Base):
             for bad in ("pod", "label:", "node-name:x"):
                 self.usage(*words, "--kube-host-from", bad, words=["pod-name|label:KEY|node-name", bad])
             self.usage(*words, "--kube-context=", words=["empty"])
-            self.usage(*words, "--no-kube", "--kube-namespace", "ceph", words=["--no-kube excludes"])
+            self.usage(*words, "--no-kube", "--kube-namespace", "ceph", words=["--no-kube excludes"], hint="leave out")
 
     def test_values(self):
         self.usage("status", "-f", words=["-f", "needs a value"])
         self.usage("status", "-f", "xml", words=["table|json", "xml"])
         self.usage("status", "--color=blue", words=["auto|always|never"])
         self.usage("status", "--quiet=1", words=["takes no value"])
-        self.usage("status", "--conf=", words=["empty"])
-        self.usage("status", "--id", "a", "--name", "client.a", words=["--name", "--id"])
+        self.usage("status", "--conf=", words=["empty"], hint="'cephnode status --help'")
+        self.usage("status", "--id", "a", "--name", "client.a", words=["--name", "--id"], hint="one of them")
         self.usage("drain", "n", "--method", "push", words=["crush|out"])
         for driver in ("systemd", "kube", ""):
             self.usage("drain", "n", f"--stop-with={driver}")
@@ -192,6 +215,8 @@ class Usage(Base):
         self.usage("metrics", "n", words=["too many"])
         self.usage("metrics", "-f", "json", words=["not JSON"], hint="status -f json")
         self.usage("metrics", "--textfile=", words=["empty"])
+        for name in ("x", "x.prom.tmp", "x.prom/", ".prom", "xprom"):
+            self.usage("metrics", "--textfile", name, words=[f"--textfile {name} does not end in .prom"], hint="FILE.prom")
 
     def test_shipped_pods(self):
         """What they run is a command line that gets as far as to the cluster."""
@@ -205,7 +230,7 @@ class Usage(Base):
         for option in ("--stall-timeout", "--timeout", "--lock-wait"):
             for bad in ("-1", "x", "1s", " 1", "1.5", "99999999999999999999"):
                 self.usage("drain", "n", f"{option}={bad}", words=[option])
-        self.usage("drain", "n", "--timeout", "0", words=["from 1 to"])
+        self.usage("drain", "n", "--timeout", "0", words=["number of seconds from 1 to"], hint="'cephnode drain --help'")
         self.usage("status", "--connect-timeout", "0", words=["from 1 to 3600"])
 
     def test_codes(self):
@@ -259,6 +284,14 @@ class Connect(Base):
 
     def test_conf_from_environment(self):
         self.fails(2, "status", env=environment(CEPH_CONF=str(self.dir / "env.conf")), words=["env.conf"])
+
+    def test_what_names_no_file(self):
+        where = str(self.dir)
+        self.fails(2, "status", "-c", where, words=[f"file {where}: Is a directory"], hint="--conf")
+        self.fails(2, "status", *self.to_mute_mon(), "-k", where, words=[f"keyring {where}: Is a directory"], hint="--keyring")
+        self.fails(2, "status", env=environment(CEPH_CONF=""), words=["CEPH_CONF: it is empty"], hint="unset it")
+        self.fails(2, "status", "--name", "joe", words=["joe", "TYPE.ID"], hint="--name client.joe, or --id joe")
+        self.fails(2, "status", "--name", "user.joe", words=["user.joe", "TYPE.ID"], hint="--id ID")
 
     def looks_for(self, *args, mon="[", **env):
         """Who librados thinks it is: the names of the logs that it writes, and their text."""
@@ -320,6 +353,33 @@ class Connect(Base):
             p.send_signal(signal.SIGTERM)
             out, err = p.communicate(timeout=20)
         self.assertEqual((p.returncode, out, path.exists()), (130, b"", False), err)
+
+    def test_check_finds_that_nobody_answers(self):
+        r = self.fails(6, "check", "-f", "json", *self.to_mute_mon(), words=["needed is missing"], env=environment(HOME=str(self.dir)))
+        connection, kube = json.loads(r.stdout)["findings"]
+        self.assertEqual((connection["what"], connection["ok"], kube["what"], kube["ok"]), ("connection", False, "Kubernetes", True))
+        self.assertIn("no monitor quorum answered", connection["message"])
+        self.assertIn("mon_host", connection["hint"])
+        table = self.fails(6, "check", "--no-kube", *self.to_mute_mon(), "--connect-timeout", "1").stdout
+        self.assertRegex(table, "MISSING +connection .*no monitor")
+        self.assertIn("hint: check mon_host", table)
+        r = self.fails(2, "check", "-f", "json", "-c", "/none.conf", words=["/none.conf"], hint="--conf")
+        self.assertEqual(r.stdout, "")
+
+    def test_kubeconfig_that_is_not_there(self):
+        """Its pods would be passed over in silence. Only what puts things back goes on."""
+        env, mon = environment(KUBECONFIG="/none.kube"), [*self.to_mute_mon(), "--connect-timeout", "1"]
+        for args in (["discover", "n"], ["plan", "n"], ["drain", "-y", "n"], ["check"], ["locks", "list", "--node", "n"]):
+            self.fails(2, *args, *mon, env=env, words=["KUBECONFIG", "/none.kube"], hint="--no-kube")
+        for args in (["discover", "n", "--no-kube"], ["status", "n"]):
+            self.fails(5, *args, *mon, env=env, words=["no monitor"])
+        r = run("cancel", "n", *mon, env=env)
+        self.assertEqual(r.returncode, 5, r.stderr)
+        self.assertIn("going on without Kubernetes: no file that KUBECONFIG names", r.stderr)
+        (self.dir / "kube").write_text("contexts: [{name: x, context: {cluster: c}}]\n")
+        r = run("discover", "n", *mon, env=environment(KUBECONFIG=f"{self.dir}/kube"))
+        self.assertEqual(r.returncode, 5, r.stderr)
+        self.assertIn(f"{self.dir}/kube has contexts, but none is the current one", r.stderr)
 
     def test_result_is_the_last_line(self):
         for args in (["drain", "-y", "n"], ["cancel", "n"], ["remove", "-y", "n"]):
@@ -406,7 +466,7 @@ class ManPage(Base):
 
     def test_options(self):
         listed = {}
-        for name in ["", *COMMANDS]:
+        for name in ["", *GROUPS, *COMMANDS]:
             listed |= options_of(help_of(*name.split()))
         described = {}
         for letter, name, arg in re.findall(r"^\*\*(?:-(\w), )?--([a-z-]+)\*\*(?: \*(\S+)\*)?$", self.page, re.M):
@@ -436,7 +496,7 @@ class ManPage(Base):
 
     def test_no_stray_option(self):
         known = set()
-        for name in ["", *COMMANDS]:
+        for name in ["", *GROUPS, *COMMANDS]:
             known |= set(options_of(help_of(*name.split())))
         # other tools' options appear in literal blocks that begin with their name
         for line in self.page.splitlines():

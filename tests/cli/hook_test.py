@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""heat hook without a cluster: one JSON object and its code as exit status, whatever happens. Needs CEPHNODE."""
+"""heat hook without a cluster: one JSON object and its code as exit status, whatever happens. Needs CEPHNODE and CN_OTHERMACHINE."""
+import ctypes
 import json
 import os
 import re
@@ -15,14 +16,33 @@ from pathlib import Path
 CEPHNODE = os.environ["CEPHNODE"]
 NOWHERE = ["-m", "127.0.0.1:1", "-c", "/dev/null"]
 SECRET = "FAKE-password-2"
+SERVER = "5c122542-2f53-4894-8c24-769fa1882f21"
+MACHINE = tempfile.TemporaryDirectory()
+
+
+def setUpModule():
+    Path(MACHINE.name, "var/lib/cloud/data").mkdir(parents=True)
+    Path(MACHINE.name, "var/lib/cloud/data/instance-id").write_text(SERVER + "\n")
+
+
+def tearDownModule():
+    MACHINE.cleanup()
 
 
 def environment():
-    return {k: v for k, v in os.environ.items() if not k.startswith(("CEPH_", "LC_", "LANG"))}
+    """On a machine that is this server of Nova; signals are the hook's, not a sanitizer's."""
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(("CEPH_", "LC_", "LANG"))}
+    asan = [keep.get("ASAN_OPTIONS", ""), "verify_asan_link_order=0", *(f"handle_{s}=0" for s in ("segv", "sigbus", "sigfpe", "sigill", "abort"))]
+    return keep | {"LD_PRELOAD": os.environ["CN_OTHERMACHINE"], "OTHER_ROOT": MACHINE.name, "ASAN_OPTIONS": ":".join(asan)}
+
+
+def tgkill(pid, thread, sig):
+    if ctypes.CDLL(None, use_errno=True).tgkill(pid, thread, sig) != 0:
+        raise OSError(ctypes.get_errno(), "tgkill")
 
 
 def deployment(action="DELETE", **inputs):
-    inputs = {"deploy_action": action, "deploy_password": SECRET, **inputs}
+    inputs = {"deploy_action": action, "deploy_server_id": SERVER, "deploy_password": SECRET, **inputs}
     return json.dumps({"id": "1", "group": "cephnode", "inputs": [{"name": k, "value": v} for k, v in inputs.items()]})
 
 
@@ -88,18 +108,30 @@ class Hook(unittest.TestCase):
         """One that waits for a monitor, deep within the library."""
         p = start()
         write_stdin(p, deployment())
-        while True:
-            threads = len(os.listdir(f"/proc/{p.pid}/task"))
-            if threads > 4 or p.poll() is not None:
-                return p
+        self.has_threads(p, 5)
+        return p
+
+    def has_threads(self, p, n):
+        while p.poll() is None and len(os.listdir(f"/proc/{p.pid}/task")) < n:
             time.sleep(0.01)
+
+    def thread_of(self, p, name):
+        while p.poll() is None:
+            for f in Path(f"/proc/{p.pid}/task").glob("*/comm"):
+                if f.read_text() == name + "\n":
+                    return int(f.parent.name)
+            time.sleep(0.01)
+        self.fail("it has ended")
+
+    def test_another_server(self):
+        """Refused before it connects to anything."""
+        self.answered(start(), 4, "refused", "another server", stdin=deployment(deploy_server_id=SERVER[:-1] + "0"))
 
     def test_signals(self):
         for signals in [[signal.SIGTERM], [signal.SIGINT], [signal.SIGHUP], [signal.SIGTERM, signal.SIGTERM]]:
             for reading in [True, False]:
                 p = start() if reading else self.connecting()
-                while reading and len(os.listdir(f"/proc/{p.pid}/task")) < 2:      # the signal thread
-                    time.sleep(0.01)
+                self.has_threads(p, 2)      # the signal thread
                 began = time.monotonic()
                 for s in signals:
                     p.send_signal(s)
@@ -107,28 +139,83 @@ class Hook(unittest.TestCase):
                 self.answered(p, 130, "failed", "interrupted")
                 self.assertLess(time.monotonic() - began, 6)
 
+    def test_install_fails(self):
+        """No document without anything done, and what was done with one that failed behind it."""
+        with tempfile.TemporaryDirectory() as root:
+            Path(root, "etc").write_text("")     # no folder
+            self.assertIsNone(self.document("--install", root + "/etc", code=1))
+            self.assertEqual(self.document("--install", root, code=1), {"schema": 1, "wrote": [root + "/var/lib/heat-config/hooks/cephnode"]})
+
+    def test_secret(self):
+        """Nothing of the deployment shows from outside, neither of the hook nor of its guard."""
+        p = self.connecting()
+        guard = int(Path(f"/proc/{p.pid}/task/{p.pid}/children").read_text())
+        for pid in (p.pid, guard):
+            seen = {}
+            for f in ("cmdline", "comm", "status", "maps", "environ", "task"):
+                at = Path(f"/proc/{pid}/{f}")
+                try:
+                    seen.update({g: g.read_text() for g in at.glob("*/comm")} if f == "task" else {at: at.read_text()})
+                except PermissionError:     # nobody but root may look
+                    pass
+            self.assertTrue(seen)
+            for f, text in seen.items():
+                self.assertNotIn(SECRET, text, f)
+        p.terminate()
+        self.answered(p, 130, "failed", "interrupted")
+
     def test_dies(self):
-        for s in [signal.SIGABRT, signal.SIGQUIT]:
+        """Anywhere: before the deployment was read, in the thread that works, in one of the library's.
+
+        Others of its threads block every signal. A fault there ends the hook by the signal, without a word, and heat-config reports that."""
+        for s in [signal.SIGABRT, signal.SIGQUIT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL]:
             p = self.connecting()
             p.send_signal(s)
             self.answered(p, 1, "failed", "internal error")
+        for s in [signal.SIGABRT, signal.SIGSEGV]:
+            p = start()
+            self.has_threads(p, 2)
+            p.send_signal(s)
+            p.wait(30)
+            self.answered(p, 1, "failed", "internal error")
+            p = self.connecting()
+            tgkill(p.pid, self.thread_of(p, "msgr-worker-0"), s)
+            self.answered(p, 1, "failed", "internal error")
+
+    def test_dies_behind_its_answer(self):
+        """Then the answer stands, and so does its code."""
+        p, guard = self.ending()
+        try:
+            line = p.stdout.readline()
+            p.send_signal(signal.SIGSEGV)
+            self.assertEqual(p.wait(30), 2)
+        finally:
+            self.end_of(p, guard)
+        self.assertEqual((json.loads(line)["deploy_status_code"], p.communicate()[0]), (2, ""))
 
     def test_the_end_is_bounded(self):
-        """An answer is sent when the hook has ended: nothing behind it may take for ever (here its guard stands still)."""
-        p = subprocess.Popen([CEPHNODE, *NOWHERE, "heat", "hook"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             text=True, env=environment(), preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM}))
-        while len(os.listdir(f"/proc/{p.pid}/task")) < 2:      # the signal thread, started after the guard
-            time.sleep(0.01)
-        guard = int(Path(f"/proc/{p.pid}/task/{p.pid}/children").read_text())
-        os.kill(guard, signal.SIGSTOP)
+        """An answer is sent when the hook has ended: nothing behind it may take for ever."""
+        p, guard = self.ending()
         try:
-            write_stdin(p, "{")
             p.wait(30)
         finally:
-            os.kill(guard, signal.SIGCONT)
-            if p.poll() is None:
-                p.kill()
+            self.end_of(p, guard)
         self.answered(p, 2, "failed")
+
+    def ending(self):
+        """One that has answered, and cannot end: its guard stands still."""
+        p = subprocess.Popen([CEPHNODE, *NOWHERE, "heat", "hook"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             text=True, env=environment(), preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM}))
+        self.has_threads(p, 2)      # the signal thread, started after the guard
+        guard = int(Path(f"/proc/{p.pid}/task/{p.pid}/children").read_text())
+        os.kill(guard, signal.SIGSTOP)
+        write_stdin(p, "{")
+        return p, guard
+
+    def end_of(self, p, guard):
+        os.kill(guard, signal.SIGCONT)
+        if p.poll() is None:
+            p.kill()
 
     def test_nobody_reads(self):
         r, w = os.pipe()
@@ -148,6 +235,13 @@ class Hook(unittest.TestCase):
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
             self.answered(p, 5, "stalled", stdin=deployment(timeout=2))
 
+    def document(self, *args, code=0):
+        """The one that --install or --recover prints with -f json."""
+        p = start("-f", "json", "--id", "it's me", args[0], "--root", *args[1:], stdin=subprocess.DEVNULL)
+        out, err = p.communicate(timeout=60)
+        self.assertEqual(p.returncode, code, err)
+        return json.loads(out) if out else None
+
     def test_install(self):
         with tempfile.TemporaryDirectory() as root:
             p = start("--install", "--root", root + "/", "--id", "it's me", stdin=subprocess.DEVNULL)
@@ -156,6 +250,8 @@ class Hook(unittest.TestCase):
             script = Path(root, "var/lib/heat-config/hooks/cephnode")
             self.assertIn(f"wrote {script}\n", out)
             self.assertEqual(script.stat().st_mode & 0o7777, 0o755)
+            self.assertEqual(self.document("--install", root), {"schema": 1, "wrote": [
+                str(script), f"{root}/etc/systemd/system/os-collect-config.service.d/cephnode.conf"]})
             exec_line = script.read_text().splitlines()[-1]
             self.assertEqual(shlex.split(exec_line), ["exec", os.path.realpath(CEPHNODE), "--conf", "/dev/null", "--id", "it's me",
                                                       "--mon-host", "127.0.0.1:1", "heat", "hook"])
@@ -170,7 +266,10 @@ class Hook(unittest.TestCase):
             p = start("--recover", "--root", root, stdin=subprocess.DEVNULL)
             out, err = p.communicate()
             self.assertEqual((p.returncode, err), (0, ""))
-            self.assertIn("removed a.json", out)
+            self.assertIn("removed a.json: its run ended", out)
+            (deployed / "a.json").write_text('{"group": "cephnode"}')
+            self.assertEqual(self.document("--recover", root), {"schema": 1, "removed": ["a.json"]})
+            self.assertEqual(self.document("--recover", root), {"schema": 1, "removed": []})
             self.assertEqual(sorted(f.name for f in deployed.iterdir()), ["b.json", "b.notify.json", "c.json"])
 
 

@@ -147,6 +147,19 @@ class Golden(unittest.TestCase):
         self.same("discover-pods.txt", run([pods])[0])
         self.same("status.txt", run([STATUS, {"schema": 1, "drains": []}])[0])
 
+    def test_nobody_works_on_it(self):
+        def text(**more):
+            return run([{"schema": 1, "drains": [STATUS["drains"][0] | {"updated": "T", "eta_seconds": None} | more]}])[0]
+        for more in ({}, {"running": None}, {"running": True}):
+            self.assertIn("adm1:4711", text(**more))
+            self.assertNotIn("cephnode", text(**more))
+        self.assertIn(" nobody\nnode4: nobody works on it, last step at T; go on: cephnode drain node4; undo it: cephnode cancel node4\n",
+                      text(running=False))
+        for phase, words, never in (("drained", "held drained since T; remove its OSDs: cephnode remove node4; give them back: cephnode cancel node4\n", "drain node4"),
+                                    ("cancel", "go on: cephnode cancel node4\n", "drain node4"), ("sweep", "go on: cephnode drain node4\n", "cancel")):
+            self.assertIn(words, text(running=False, phase=phase))
+            self.assertNotIn(never, text(running=False, phase=phase))
+
     def test_plan(self):
         """Few targets by OSD, many by host with the fullest of each; a bound that says why."""
         def target(osd, host, shards=4, after=0.5):
@@ -166,9 +179,30 @@ class Golden(unittest.TestCase):
         for line in screen(on_terminal([plans[0]], 79)).splitlines():
             self.assertLessEqual(len(line), 79, line)
 
+    def test_plan_is_whole(self):
+        """What one is to confirm: nothing is cut, facts wrap between words."""
+        stop = {"with": "kube", "does": ["node storage-14 gets the label ceph-osd=disabled, which the DaemonSet of its pods does not select"]}
+        plan = PLAN | {"stop": stop, "hosts": ["a-host-with-a-long-name-%d" % i for i in range(4)], "node": "a-node-with-a-very-long-name-that-has-no-blank-in-it"}
+        plan["pools"] = [PLAN["pools"][0] | {"name": "volumes-of-the-second-region-" + "x" * 30}]
+        plan["targets"] = [{"osd": 4, "host": "a-host-with-a-long-name-in-another-region", "shards": 4, "bytes": 4000, "before": 0.1, "after": 0.2}]
+        wide = screen(on_terminal([plan], 400))
+        for columns in (72, 44, 30):
+            narrow = screen(on_terminal([plan], columns))
+            self.assertEqual(narrow.split(), [w for line in wide.splitlines() for w in line.split() if columns >= 80 or not re.fullmatch("[\u2501\u2578\u00b7]+", w)])
+            facts = narrow.split("\n\n")[0].splitlines()
+            self.assertTrue(columns < 60 or all(len(line) <= columns or " " not in line.strip().split("  ")[-1] for line in facts), narrow)
+
+    def test_undo(self):
+        said = run([event("step", step=s, state="end", undo=True) for s in ("lock", "out", "reweight", "done")])[1]
+        self.assertEqual(said, "lock: taken\nundo out: done\nundo reweight: done\n")
+        self.assertIn("undo out: putting back", on_terminal([event("step", step="out", state="begin", undo=True)], 100))
+
     def test_outcomes(self):
         said = [run([event("result", outcome=o, osds=[3], seconds=60, bytes_moved=1024, exit=1, reason="why")])[0]
                 for o in ("removed", "drained", "cancelled", "refused", "stalled", "interrupted", "failed")]
+        for more in ({"exit": 0}, {"exit": 6}, {"exit": 0, "already": True}):   # "put back" where it is, and nowhere else
+            said += run([event("result", outcome="cancelled", osds=[3], seconds=1, bytes_moved=0, reason=None, **more)])[0]
+        said += run([event("result", outcome="refused", osds=[3], seconds=1, bytes_moved=0, exit=4, reason="why", not_undone=True)])[0]
         self.same("results.txt", "".join(said))
 
 
@@ -180,7 +214,29 @@ class Live(unittest.TestCase):
             text = on_terminal([progress(TOTAL // 3, health="HEALTH_WARN")], columns)
             drawn = re.sub(r"\x1b\[[0-9;]*[mK]", "", text)
             for part in drawn.split("\r"):
-                self.assertLess(len(part), columns)
+                self.assertLessEqual(len(part), columns - 3)        # the last column, and ^C
+
+    def test_a_terminal_that_becomes_narrower(self):
+        """What wraps then is taken away whole."""
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+        with subprocess.Popen([RENDER], stdin=subprocess.PIPE, stdout=slave, stderr=slave, env=environment()) as p:
+            p.stdin.write(lines([progress(TOTAL // 2)]))
+            p.stdin.flush()
+            out = b""
+            while not out.endswith(b"\x1b[K"):
+                out += os.read(master, 65536)
+            drawn = len(screen(out.decode()).strip("\r"))
+            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 30, 0, 0))
+            p.stdin.write(lines([progress(TOTAL // 3)]))
+            p.stdin.flush()
+            out = b""
+            while b"66 %" not in out:
+                out += os.read(master, 65536)
+            p.stdin.close()
+        os.close(slave)
+        os.close(master)
+        self.assertTrue(out.startswith(b"\x1b[%dA\r\x1b[J" % ((drawn - 1) // 30)), (drawn, out))
 
     def test_what_matters_stays(self):
         text = screen(on_terminal([progress(TOTAL // 3), {"sleep_ms": 1}], 45).split("\r\x1b[K")[0])

@@ -94,6 +94,12 @@ class Young(Cancels, ClusterCase):
         self.before = self.cluster.snapshot()
         run = self.drain()
         run.wait_event(step='wait', state='begin')
+        for command in ('status', 'cancel', 'remove'):      # one of its OSDs is not the drain
+            for name in ('osd.3', 'osd:3', 'osd:osd.3'):
+                words = self.assert_code(self.tool.run(command, name), 3).stderr
+                self.assertIn('it is part of the drain of 127.0.1.2\n', words)
+                self.assertIn('cephnode %s 127.0.1.2\n' % command, words)
+            self.assertIn('no drain of osd.30 is known', self.assert_code(self.tool.run(command, 'osd.30'), 3).stderr)
         self.cancel()
         self.cluster.mon('osd unset', key='norecover')
         run.wait(60)
@@ -102,6 +108,23 @@ class Young(Cancels, ClusterCase):
         self.check_undone()
         self.assert_code(self.tool.run('cancel', '127.0.1.2', '-f', 'json'), 0)
         self.assert_code(self.tool.run('cancel', 'node4', '-f', 'json'), 3)
+
+    def test_two_osds_by_the_name_that_is_shown(self):
+        self.cluster.mon('osd set', key='norecover')
+        self.addCleanup(self.cluster.mon, 'osd unset', key='norecover')
+        run = self.tool.start_drain('osd.2', 'osd.4', '--accept', 'existing')
+        run.wait_event(step='wait', state='begin')
+        name = run.events('step')[0]['node']
+        self.assertEqual(name, 'osd.2,osd.4')
+        self.assertEqual(len(self.assert_code(self.tool.run('status', name, '-f', 'json'), 0).json['drains']), 2)
+        self.assertIn(name, self.assert_code(self.tool.run('plan', name, '--accept', 'existing'), 0).stdout)
+        self.assert_code(self.tool.run('status', ','), 3)
+        undo = self.assert_code(self.tool.run('cancel', name, '-f', 'json'), 0)
+        self.assertEqual([(e['node'], e['outcome']) for e in undo.events('result')], [('osd.2', 'cancelled'), ('osd.4', 'cancelled')])
+        self.cluster.mon('osd unset', key='norecover')
+        self.assertNotEqual(run.wait(60).code, 0)
+        self.check_undone()
+        self.assert_code(self.tool.run('cancel', name), 0)
 
     def test_an_operators_reweight_is_not_run_over(self):
         """A weight that is no longer 0, and not by us, just before the OSD is stopped."""

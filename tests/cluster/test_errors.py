@@ -93,8 +93,25 @@ class Errors(ClusterCase):
         run = self.fails(self.tool.run('discover', 'node2', '-k', path), 1)
         self.assertIn('hint: ', run.stderr)
         self.assertNotIn('AQBSdFhc', run.stdout + run.stderr)
-        self.fails(self.tool.run('discover', 'node2', '-k', str(self.dir / 'nothing')), 1, 2)
-        self.fails(self.tool.run('discover', 'node2', '-n', 'client.nobody'), 1, 2)
+        self.assertIn('the monitors refused the key of client.admin', run.stderr)
+
+    def test_no_key(self):
+        """The monitors refuse who has none, too; what is said is where it was looked for."""
+        nothing = str(self.dir / 'nothing')
+        for args in (('-k', nothing), ('-k', nothing + '/x')):
+            run = self.fails(self.tool.run('discover', 'node2', *args), 2)
+            self.assertIn('no keyring for client.admin was found: there is no ' + args[1], run.stderr)
+        run = self.fails(self.tool.run('discover', 'node2', '-n', 'client.nobody', '-k', self.keyring(' client.joe ', 'x')), 1)
+        self.assertRegex(run.stderr, 'the keyring .*keyring has no key of client.nobody')
+        run = self.fails(self.tool.run('discover', 'node2', env={'CEPH_KEYRING': '%s,%s2' % (nothing, nothing)}), 2)
+        self.assertIn('there is no %s, no %s2' % (nothing, nothing), run.stderr)
+        self.assertIn('no file is named', self.fails(self.tool.run('discover', 'node2', env={'CEPH_KEYRING': ''}), 2).stderr)
+        self.assertIn('/dev/null has no key', self.fails(self.tool.run('discover', 'node2', '-k', '/dev/null'), 1).stderr)
+        (self.dir / 'loop').symlink_to(self.dir / 'loop')        # one that is there, and that root cannot read either
+        run = self.fails(self.tool.run('discover', 'node2', env={'CEPH_KEYRING': '%s,%s/loop' % (nothing, self.dir)}), 2)
+        self.assertIn('cannot read the keyring %s/loop: Too many' % self.dir, run.stderr)
+        found = self.fails(self.tool.run('check', '-f', 'json', '-n', 'client.nobody', '-k', self.keyring('client.joe', 'x')), 6, hint=False)
+        self.assertIn('has no key of client.nobody', found.json['findings'][0]['message'])
 
     def test_a_configuration_that_is_none(self):
         (self.dir / 'bad.conf').write_bytes(b'[global]\nmon host = \xff\xfe\nnonsense without end [[[')

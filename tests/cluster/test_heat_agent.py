@@ -5,13 +5,14 @@ The same against a real Heat: tests/heat/run.sh."""
 import os
 import socket
 import sys
+import threading
 import time
 
 from cnlib.case import ClusterCase, QUICK, signal, unittest, wait_for
 from cnlib.util import ROOT
 
 sys.path.append(str(ROOT / 'tests' / 'heat'))
-from fakeheat import Cloud, recorded  # noqa: E402
+from fakeheat import Cloud, PASSWORD, recorded  # noqa: E402
 
 
 class HeatAgent(ClusterCase):
@@ -186,6 +187,35 @@ class HeatAgent(ClusterCase):
             self.assert_code(self.agent('--once', env=self.cloud.env() | {'NOTIFY_SOCKET': str(self.dir / 'notify')}).wait(), 4)
         self.assertEqual(len(beats), 3)
 
+    def test_systemd_hears_while_nothing_moves(self):
+        """A drain that waits for its data beats in time for the watchdog, for as long as it takes."""
+        for flag in ('norecover', 'nobackfill'):
+            self.cluster.mon('osd set', key=flag)
+            self.addCleanup(self.cluster.mon, 'osd unset', key=flag)
+        limit, beats = 4, []      # seconds; and when they came
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.bind(str(self.dir / 'notify'))
+
+            def listen():       # all the time, as systemd does: who notifies waits for room
+                while (word := s.recv(4096)) != b'end':
+                    if b'WATCHDOG=1' in word:
+                        beats.append(time.monotonic())
+            listener = threading.Thread(target=listen)
+            listener.start()
+            try:
+                self.cloud.scale_down('m3')
+                run = self.agent('--accept', 'existing', env=self.cloud.env() | {'NOTIFY_SOCKET': str(self.dir / 'notify'), 'WATCHDOG_USEC': '%d' % (limit * 1e6)})
+                run.wait_event(event='progress')
+                at = len(beats)
+                wait_for('it beats', lambda: len(beats) >= at + 3, 4 * limit)
+            finally:
+                s.sendto(b'end', s.getsockname())
+                listener.join()
+        self.assertLess(max(b - a for a, b in zip(beats[at:], beats[at + 1:])), limit)
+        self.assertEqual(run.steps()[-1], 'wait:begin')
+        run.send(signal.SIGTERM)
+        self.assert_code(run.wait(60), 130)
+
     def test_check(self):
         """One line a finding: which OSDs each server is, and what is wrong."""
         run = self.tool.run('heat', 'check', '--stack', 'storage', env=self.cloud.env())
@@ -212,16 +242,24 @@ class HeatAgent(ClusterCase):
 
     def test_retire(self):
         """Exactly this node, by any of its names; again after a failure; never a second one."""
-        agent, m = self.agent(trap='wait:begin:STOP'), self.cloud.members['m2']
+        seen, m = self.dir / 'environment', self.cloud.members['m2']
+        agent = self.agent(trap='wait:begin:STOP', env=self.cloud.env() | self.tool.other_maptool('tr "\\0" "\\n" </proc/$$/environ >>%s; exec TOOL' % seen))
         run = self.retire('node2')
         agent.wait_stopped()
         self.cloud.give_up('m2')
         self.assert_code(run.wait(90), 5)
+        self.assertIn('PATH=', seen.read_text())
+        self.assertNotIn(PASSWORD, seen.read_text())      # what it runs is not told how it logs in
         self.assertIn('the same command takes it again', run.stderr)
+        self.assertEqual(run.stdout, '')
         self.assert_code(self.retire(self.cluster.address(3)).wait(90), 4)     # m2 would go along
+        run = self.retire(self.cluster.address(2))
+        wait_for('how far the drain is', lambda: run.ended or ' left  ' in run.stderr)      # as the drain tells it
         agent.cont()
-        run = self.assert_code(self.retire(self.cluster.address(2)).wait(), 0)
-        self.assertEqual((run.json['server'], run.json['size'], self.cloud.opened), (m.server, 4, ['m2']))
+        r = self.assert_code(run.wait(), 0).json
+        self.assertRegex(run.stderr, r'wait: [^\n]*\n[^\n]*% .* left  ')
+        self.assertEqual((r['node'], r['server'], r['size'], r['osds']), (self.cluster.address(2), m.server, 4, self.cluster.ids(2)))
+        self.assertEqual(self.cloud.opened, ['m2'])
         self.assert_gone(2)
         m5 = self.cloud.members['m5']
         m5.status, m5.half = 'CREATE_IN_PROGRESS', True     # no server yet
@@ -290,11 +328,20 @@ class HeatAgent(ClusterCase):
         cloud.give_up('m2')
         cloud.on_count = lambda size: (cloud.on('GET', 'nested_depth', 503), cloud.requests.clear())
         cloud.requests.clear()
-        run = self.retire('node2')
+        run = self.retire('node2', '--op-timeout', '2')
         wait_for('two looks behind the failed one', lambda: run.ended or sum('nested_depth' in p for _, p in cloud.requests) >= 3)
+        self.cluster.stop('mon.a')
+        try:
+            wait_for('it is said', lambda: run.ended or 'Ceph does not tell' in run.stderr)
+            cloud.requests.clear()
+            wait_for('Heat is asked on', lambda: run.ended or any('nested_depth' in p for _, p in cloud.requests))
+        finally:
+            self.cluster.cont('mon.a')
         self.assertFalse(run.ended, run)
         del cloud.members['m2']
         self.assertEqual(self.assert_code(run.wait(90), 0).json['server'], m.server)
+        self.assertEqual(run.stderr.count('warning: '), 1, run)
+        self.assertEqual(run.stderr.count('warning: Ceph does not tell how far the drain is ('), 1, run)
 
     def test_retire_counts_its_own_group(self):
         cloud, resources = self.cloud, self.cloud.resources

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """heat hook: a node drains itself, and only itself; one JSON object whatever happens."""
 import json
+import os
+import shlex
+import subprocess
+import sys
 import tempfile
 import time
 
 from cnlib.case import QUICK, ClusterCase, signal, wait_for
-from cnlib.util import OTHERMACHINE
+from cnlib.util import OTHERMACHINE, ROOT, clean_env, die_with_parent, is_flocked
 
 TIMEOUT = 400
 SERVER = '5c122542-2f53-4894-8c24-769fa1882f21'
@@ -19,18 +23,25 @@ class HeatHook(ClusterCase):
 
     def start(self, host=2, action='DELETE', server=SERVER, addresses=None, name=None, uuid=SERVER, env=(), **inputs):
         """The hook as heat-config runs it on that host; more inputs by keyword."""
+        doc = self.deployment(action, server, **inputs)
+        stdin = tempfile.TemporaryFile()
+        stdin.write(json.dumps(doc).encode())
+        stdin.seek(0)
+        return self.tool.start('--connect-timeout', '2', 'heat', 'hook', stdin=stdin, env=dict(env, **self.machine(host, addresses, name, uuid)))
+
+    @staticmethod
+    def deployment(action='DELETE', server=SERVER, **inputs):
         fields = dict(inputs, deploy_server_id=server, deploy_action=action, deploy_password=SECRET)
-        doc = {'id': '1', 'group': 'cephnode', 'inputs': [{'name': k, 'type': 'String', 'value': v} for k, v in fields.items()]}
+        return {'id': '1', 'group': 'cephnode', 'inputs': [{'name': k, 'type': 'String', 'value': v} for k, v in fields.items()]}
+
+    def machine(self, host=2, addresses=None, name=None, uuid=SERVER):
+        """What makes the tool take itself for that host."""
         root = self.dir / 'machine'
         (root / 'sys/class/dmi/id').mkdir(parents=True, exist_ok=True)
         (root / 'sys/class/dmi/id/product_uuid').write_text(uuid + '\n')
         (root / 'sys/class/dmi/id/product_name').write_text('OpenStack Nova\n')
-        stdin = tempfile.TemporaryFile()
-        stdin.write(json.dumps(doc).encode())
-        stdin.seek(0)
-        return self.tool.start('--connect-timeout', '2', 'heat', 'hook', stdin=stdin, env=dict(
-            env, LD_PRELOAD=str(OTHERMACHINE), OTHER_ROOT=str(root), OTHER_NAME=name or self.cluster.name(host),
-            OTHER_ADDRESSES='10.255.0.1,' + (addresses or self.cluster.address(host))))
+        return dict(LD_PRELOAD=str(OTHERMACHINE), OTHER_ROOT=str(root), OTHER_NAME=name or self.cluster.name(host),
+                    OTHER_ADDRESSES='10.255.0.1,' + (addresses or self.cluster.address(host)))
 
     def ended(self, run, code, outcome, *words):
         run.wait(120)
@@ -67,7 +78,11 @@ class HeatHook(ClusterCase):
     def test_drains_itself(self):
         observer = self.observer()
         before = self.cluster.snapshot()
-        answer = self.hook(0, 'removed', stall_timeout=1800, accept='', uuid='4225125c-532f-9448-8c24-769fa1882f21')   # SMBIOS 2.4
+        seen = self.dir / 'seen'
+        look = self.tool.other_maptool('(cat /proc/$$/environ /proc/$$/cmdline; readlink /proc/$$/fd/*) >>%s; exec TOOL' % seen)
+        answer = self.hook(0, 'removed', stall_timeout=1800, accept='', uuid='4225125c-532f-9448-8c24-769fa1882f21', env=look)   # SMBIOS 2.4
+        self.assertEqual(seen.read_text().split('\0')[-1].splitlines()[0], '/dev/null')       # its stdin is not the deployment
+        self.assertNotIn(SECRET, seen.read_text())
         self.assertGreater(answer['bytes_moved'], 0)
         self.assertIn('osd.2, osd.3', answer['deploy_stdout'])
         self.assert_gone(2)
@@ -94,6 +109,9 @@ class HeatHook(ClusterCase):
         self.ended(run, 130, 'failed', 'interrupted')
         self.assertLess(time.monotonic() - since, 5)
         run = self.waits()
+        run.send(signal.SIGABRT)
+        self.ended(run, 1, 'failed', 'internal error')
+        run = self.waits()
         run.send(signal.SIGKILL)
         run.wait(30)
         self.assertEqual(run.stdout, '')
@@ -109,3 +127,46 @@ class HeatHook(ClusterCase):
         self.ended(run, 0, 'removed')
         self.assert_gone(2)
         self.assert_data()
+
+    # --- heat-config's runner, which takes a deployment for done as soon as it has begun ---
+    def runner(self):
+        p = subprocess.Popen([sys.executable, str(ROOT / 'tests/heat/rig/runner.py'), str(self.config), str(self.dir / 'answers')], text=True,
+                             env=self.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=die_with_parent)
+        self.addCleanup(p.kill)
+        p.stdin.write(json.dumps([self.deployment(accept='existing')]))
+        p.stdin.close()
+        p.stdin = None
+        return p
+
+    def test_machine_dies_in_the_middle(self):
+        """With what --install puts in place the drain goes on after the boot; without, heat-config says that it is deployed."""
+        root = self.dir / 'machine'
+        self.config = root / 'var/lib/heat-config'
+        self.env = clean_env(ASAN_OPTIONS='verify_asan_link_order=0', **self.machine())
+        self.assert_code(self.tool.run('heat', 'hook', '--install', '--root', str(root)), 0)
+        dropin = (root / 'etc/systemd/system/os-collect-config.service.d/cephnode.conf').read_text()
+        (recover,) = [shlex.split(line.split('=-')[1]) for line in dropin.splitlines() if line.startswith('ExecStartPre=-')]
+        for flag in ('norecover', 'nobackfill'):
+            self.cluster.mon('osd set', key=flag)
+        run = self.runner()
+        wait_for('the weights are 0', lambda: [self.cluster.crush_weight(i) for i in self.cluster.ids(2)] == [0, 0] or run.poll() is not None)
+        alive = subprocess.run(recover, env=self.env, capture_output=True, text=True)
+        self.assertEqual((alive.returncode, alive.stdout), (4, ''))
+        self.assertIn('the hook is running', alive.stderr)
+        run.kill()
+        run.communicate()
+        wait_for('the hook has ended with it', lambda: not is_flocked(self.config / 'deployed'), 30)
+        self.assertEqual(os.listdir(self.config / 'deployed'), ['1.json'])
+        self.assertIn('already deployed', self.runner().communicate()[0])
+
+        for flag in ('norecover', 'nobackfill'):
+            self.cluster.mon('osd unset', key=flag)
+        self.assertIn('removed 1.json', subprocess.run(recover, env=self.env, capture_output=True, text=True, check=True).stdout)
+        self.runner().communicate(timeout=180)
+        (answer,) = map(json.loads, (self.dir / 'answers').read_text().splitlines())
+        self.assertEqual((answer['deploy_status_code'], answer['outcome']), (0, 'removed'), answer)
+        self.assertNotIn(SECRET, json.dumps(answer))
+        self.assert_gone(2)
+        self.assert_data()
+        self.assertEqual(subprocess.run(recover, env=self.env, capture_output=True, text=True, check=True).stdout, '')
+        self.assertIn('already deployed', self.runner().communicate()[0])

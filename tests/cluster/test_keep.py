@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """--keep and remove, --method out, --stop-with none, --timeout and --stall-timeout, status."""
+import fcntl
 import json
+import os
 import re
+import select
 import shlex
+import struct
 import subprocess
+import termios
 
 from cnlib.case import OURS, QUICK, ClusterCase, signal, snapshot, wait_for
 from cnlib.rbd import Client, create
@@ -35,6 +40,7 @@ class Keep(ClusterCase):
         client.ask('write', 'A')
         before, observer = c.snapshot(), self.observer()
         self.declined(before, 'drain', '127.0.1.2', '--keep')
+        self.stopped_and_continued('drain', '127.0.1.2', '--keep')
         run = self.tool.answer('127.0.1.2\n', 'drain', '127.0.1.2', '--keep', '-f', 'json', asked=lambda: self.assert_same(before))
         self.assert_code(run, 0)
         self.assertEqual((run.result['outcome'], run.result['osds']), ('drained', [2, 3]))
@@ -46,6 +52,8 @@ class Keep(ClusterCase):
         self.assertEqual((drain['node'], drain['osds'], drain['pgs_left'], drain['last_error']), ('127.0.1.2', [2, 3], 0, None))
         self.assert_code(self.tool.run('remove', 'node4', '-y', '-f', 'json'), 3)
         kept = c.snapshot()
+        text = self.assert_code(self.tool.run('plan', 'node2'), 0).stdout
+        self.assertIn("'cephnode remove 127.0.1.2' removes its OSDs, 'cephnode cancel 127.0.1.2' gives them back", ' '.join(text.split()))
         self.declined(kept, 'remove', 'node2')
         run = self.tool.answer(' node2 \n', 'remove', 'node2', '-f', 'json', asked=lambda: self.assert_same(kept))
         self.assert_removed(run, 2)
@@ -55,6 +63,47 @@ class Keep(ClusterCase):
         self.only_host_is_gone(before, 2)
         self.assert_data()
         self.assertEqual(self.drains(), [])
+        self.assertIn('cephnode removed the OSDs of 127.0.1.2 at 2', self.assert_code(self.tool.run('plan', 'node2'), 3).stderr)
+
+    def stopped_and_continued(self, *args):
+        """Ctrl-Z and fg at the question: it is shown again, and a line that was begun before does not count."""
+        master, slave = os.openpty()
+        self.addCleanup(os.close, master)
+        run = self.tool.start(*args, stdin=slave)
+        os.close(slave)
+        wait_for('it asks', lambda: 'Type ' in run.stderr or run.ended, 30)
+        run.process.send_signal(signal.SIGSTOP)
+        run.wait_stopped()
+        run.cont()
+        wait_for('it asks again', lambda: run.stderr.count('Type 127.0.1.2 to go on: ') == 2 or run.ended, 60)
+        os.write(master, b'no\n')
+        self.assert_code(run.wait(), 4)
+
+    def watch_on_a_terminal(self):
+        """Each frame is drawn over the whole of the one before, also where its lines wrap, and when they wrap otherwise by now."""
+        master, slave = os.openpty()
+        self.addCleanup(os.close, master)
+        def resize(columns):
+            fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack('HHHH', 24, columns, 0, 0))
+        def rows(frame, columns):
+            return sum(max(1, -(-len(line) // columns)) for line in frame.replace('\r\n', '\n').split('\n')[:-1])
+        def frames():
+            nonlocal out
+            while select.select([master], [], [], 0)[0]:
+                out += os.read(master, 65536).decode()
+            return re.split('\x1b\\[([0-9]+)A\r\x1b\\[J', out)
+        def drawn_over(columns):
+            seen = frames()
+            return len(seen) > 2 and int(seen[-2]) == rows(seen[-3], columns) > seen[-3].count('\n')     # some lines do wrap
+        out = ''
+        resize(40)
+        run = self.tool.start('status', '--watch', '--color', 'never', stdout=slave, env=dict(TERM='xterm'))
+        os.close(slave)
+        for columns in 40, 25:
+            resize(columns)
+            wait_for('a frame is drawn over with %d columns' % columns, lambda: drawn_over(columns), 60)
+        run.send(signal.SIGINT)
+        self.assertEqual(run.wait(60).code, 130)
 
     def declined(self, before, *args):
         """On a terminal: another name, the end of input, Ctrl-C. Nothing is changed before the question, nor after it."""
@@ -135,6 +184,8 @@ class Keep(ClusterCase):
         self.assertIn('norecover', run.result['reason'] + run.stderr)
         drain, = self.drains()
         self.assertTrue(drain['last_error'])
+        self.assertEqual((drain['running'], drain['eta_seconds']), (False, None))
+        self.assertIn('go on: cephnode drain node2', self.assert_code(self.tool.run('status'), 0).stdout)
         lines = self.assert_code(self.tool.run('metrics'), 0).stdout.splitlines()
         self.assertLessEqual({'cephnode_drain_%s{drain="%s",drain_node="node2"} %d' % (name, drain['id'], value)
                               for name, value in (('running', 0), ('failed', 1))}, set(lines))
@@ -205,6 +256,7 @@ class Keep(ClusterCase):
         self.assertGreater(self.drains()[0]['pgs_left'], 0)
         drain, = self.drains()
         self.assertEqual((drain['node'], drain['osds'], drain['owner']['pid'], drain['phase']), ('127.0.1.2', [2, 3], run.process.pid, 'wait'))
+        self.assertIs(drain['running'], True)
         self.assertTrue(0 < drain['bytes_left'] <= drain['bytes_total'], drain)
         self.assertTrue(drain['id'] and drain['started'] and drain['updated'])
         parts = drain['osd_progress']
@@ -228,6 +280,7 @@ class Keep(ClusterCase):
         for args, field in ((['plan', 'node4', '--accept', 'existing'], 'forecast'), (['discover', 'node4'], 'nodes')):
             run2 = self.assert_code(self.tool.run('-c', c.conf, *reader, *args, '-f', 'json', conf=False), 0)
             self.assertTrue(run2.json[field].get('exact') if field == 'forecast' else run2.json[field], str(run2))
+        self.watch_on_a_terminal()
         watch, interrupted = (self.tool.start('status', '--watch', '-f', 'json') for _ in range(2))
         wait_for('it shows more than once', lambda: interrupted.stdout.count('"schema"') >= 2)
         interrupted.process.send_signal(signal.SIGINT)

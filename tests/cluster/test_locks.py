@@ -17,7 +17,7 @@ STEPS = ['select', 'classify', 'fence', 'verify-fence', 'barrier', 'break', 'ver
 MONTH = 30 * 86400
 FULL = {'mon': 'profile rbd-read-only', 'osd': 'profile rbd-read-only, allow rwx object_prefix rbd_header.'}
 CAPS = "mon 'profile rbd-read-only' osd 'profile rbd-read-only, allow rwx object_prefix rbd_header.'"
-OTHER_HOST, THIRD_HOST = '127.0.0.77', '127.0.0.78'
+OTHER_HOST, THIRD_HOST, FOURTH_HOST = '127.0.0.77', '127.0.0.78', '127.0.0.79'
 
 
 class Locks(ClusterCase):
@@ -87,7 +87,7 @@ class Locks(ClusterCase):
     def refused(self, *args, words='', **more):
         """And none of those that have to do with the lock is fenced; others may be, by a test beside this one."""
         before, run = self.fences(), self.break_(*args, code=4, outcome='refused', **more)
-        there = [x['address'] for lock in run.result['locks'] for x in (lock, *lock['watchers'])]
+        there = [x['address'] for lock in run.result['locks'] for x in (lock, *lock.get('watchers', []))]
         self.assertEqual((set(self.fences()) - set(before)) & {*there, *(x.split(':')[0] + ':0/0' for x in there)}, set())
         self.assertIn(words, run.stderr)
         return run
@@ -158,6 +158,24 @@ class Locks(ClusterCase):
         self.assertEqual(table.count(' (trash) '), 2, table)
         self.assertRegex(table, r'rbd/ns1/%s +auto +alive +%s' % (spaced, b.name))
 
+    def test_one_image_is_listed_as_all_are(self):
+        """Of which node an address is, only another image's lock tells."""
+        images, ours, inner = [self.image(LAYERING) for _ in range(6)], lambda rows: [x for x in rows if x['image'] in images], 'alone'
+        rbd(self.cluster, 'namespace', 'create', 'rbd/ns9')
+        create(self.cluster, 'rbd/ns9/' + inner, '--image-feature', 'layering')
+        for i, cookie in zip(images, ['kubelet_lock_magic_worker-9'] + ['by hand'] * 5):
+            self.assertEqual(self.client(i, source=FOURTH_HOST).ask('lock', cookie), '')
+        self.assertEqual(self.client(inner, ns='ns9', source=FOURTH_HOST).ask('lock', 'by hand'), '')
+        every, one = ours(self.list('--all')), images[-1]
+        self.assertEqual([(x['image'], x['node']) for x in every], [(i, 'worker-9') for i in sorted(images)])      # their ids are random
+        self.assertEqual([(x['image'], x['node']) for x in self.list(one)], [(one, None)])      # the others are not waited for
+        self.assertIn(' worker-9', self.assert_code(self.tool.run('locks', 'list', one, '--node', 'worker-9'), 0).stdout)
+        for args, found in ((('--node', 'worker-9'), [one]), (('--node', 'worker-90'), [])):
+            self.assertEqual([x['image'] for x in self.list(one, *args)], found)
+        self.assertEqual([x['image'] for x in self.list('-p', 'rbd/ns9', '--node', 'worker-9')], [inner])
+        run = self.refused('--node', 'worker-9', '-p', 'rbd/ns9', '--fence-host', words='alive')
+        self.assertEqual([(x['image'], x['node']) for x in run.result['locks']], [(inner, 'worker-9')])
+
     def hostile_names(self):
         name, cookies = b'a\n\x1b[31m"\' \xff\xc3', [b'', b'auto', b' \x1b]0;x\x07"\'\\', b'\xff\xfe\xc3(', b'x' * 4000]
         for k, cookie in enumerate(cookies):
@@ -199,6 +217,8 @@ class Locks(ClusterCase):
         self.refused(image, '--lock-id', 'auto 1', words='changed hands')
         run = self.break_(image, '--dry-run', '--force', outcome='none')
         self.assertEqual(run.steps(), ['select:begin', 'select:end', 'classify:begin', 'classify:end'])
+        known = [x for e in run.lines for x in e.get('locks', [])]      # by select, classify and the result
+        self.assertEqual([(x['locker'], x.get('kind'), x.get('state')) for x in known], [(a.name, None, None)] + [(a.name, 'auto', 'alive')] * 2)
         self.assertEqual(a.looped()[1], 0)
         self.break_(other, outcome='gone')
         self.break_('nosuch', code=3, outcome='failed')
@@ -313,7 +333,10 @@ class Locks(ClusterCase):
         self.break_(image, '--locker', names[0], '--no-fence', '--node-is-powered-off')
         lock, = self.list(image)
         self.assertEqual((lock['locker'], lock['lock_id'], lock['exclusive']), (names[1], 'two', False))
-        self.break_(image, '--locker', names[0], outcome='gone')
+        for which in (['--locker', names[0]], ['--lock-id', 'too']):  # gone or never there: the other one stands, and that is said
+            e = self.break_(image, *which, outcome='gone').stderr
+            self.assertIn("--locker %s --lock-id 'two'" % names[1], e)
+        self.assertEqual(len(self.list(image)), 1)
 
     def test_the_unwatched(self):
         """All who wait until a watch is gone, and then look for ten seconds, do so at one time."""
@@ -371,6 +394,8 @@ class Locks(ClusterCase):
         w = self.looping(alive)
         for c in (first, *others):
             c.signal(signal.SIGSTOP)
+        e = self.break_('--node', THIRD_HOST, '--all', '--force', '--locker', 'client.1', outcome='gone').stderr
+        self.assertIn('rbd/%s --locker %s --lock-id' % (second, first.name), e)
         run = self.break_('--node', THIRD_HOST, '-p', 'rbd', '--force')
         self.assertEqual({(x['image'], x['outcome']) for x in run.result['locks']}, {(i, 'broken') for i in (*images, second)})
         self.assertEqual(sorted(f['address'] for f in run.result['fences']), sorted(c.address for c in (first, *others)))      # one for each

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Pins: what moves is what must, plan said so before, and cancel brings back every upmap entry."""
 import collections
+import concurrent.futures
 
 from cnlib.case import HOLD_FLAGS, OURS, QUICK, ClusterCase, signal, wait_for
 from cnlib.cluster import is_clean
@@ -102,19 +103,26 @@ class Old(Pins):
         self.cancel('node3', 'node4')
         self.assert_same(before, OURS)
 
-    def put_entries(self):
+    def at_once(self, commands):
+        """They share epochs of the map: one after the other takes an epoch each."""
+        with concurrent.futures.ThreadPoolExecutor(32) as pool:
+            list(pool.map(lambda c: self.cluster.mon(c[0], **c[1]), commands))
+
+    def put_entries(self, held=False):
         """Upmap entries of every sort: to the node's OSDs, away from them, full ones, and such as a drain makes redundant."""
-        c, pools = self.cluster, {p['pool']: p for p in self.cluster.mon('osd dump')['pools']}
+        c, pools, commands = self.cluster, {p['pool']: p for p in self.cluster.mon('osd dump')['pools']}, []
         for p in sorted(c.pgs(), key=lambda p: p['pgid']):
             up, hosts = p['up'], {o // 2 for o in p['up']}
             seed = int(p['pgid'].split('.')[1], 16)
             free = [2, 3] if 1 not in hosts and seed % 2 else [o for o in range(12) if o // 2 not in hosts | {1}]
             frm = up[seed % len(up)]
             if seed % 5 == 0:
-                c.mon('osd pg-upmap', pgid=p['pgid'], id=[free[0] if o == frm else o for o in up])
+                commands.append(('osd pg-upmap', dict(pgid=p['pgid'], id=[free[0] if o == frm else o for o in up])))
             elif seed % 5 < 4:
-                c.mon('osd pg-upmap-items', pgid=p['pgid'], id=[frm, free[0]])
-        c.wait_clean()
+                commands.append(('osd pg-upmap-items', dict(pgid=p['pgid'], id=[frm, free[0]])))
+        self.at_once(commands)
+        if not held:
+            c.wait_clean()
         self.assertGreater(len({p['pgid'] for p in self.upmaps().values()}), len(pools))
 
     def test_entries_that_were_there(self):
@@ -145,6 +153,40 @@ class Old(Pins):
         self.assert_same(before, OURS)
         self.assert_data()
 
+    def one_by_one(self, drains, cancels, first_exit):
+        """Drains that stand beside each other, cancelled one by one: the last cancel leaves every entry as it was."""
+        c, entries = self.cluster, self.upmaps()
+        for osds in drains:
+            run = self.tool.start_drain(*osds, '--accept', 'existing', trap='wait:begin:KILL').wait()
+            self.assertEqual(run.code, -signal.SIGKILL, str(run))
+        self.assertNotEqual(self.upmaps(), entries)
+        first = self.assert_code(self.tool.run('cancel', cancels[0]), first_exit)
+        lost = set(entries) - set(self.upmaps())
+        self.assertEqual('put back\n' in first.stdout and 'not all' not in first.stdout, first_exit == 0, str(first))
+        self.assertIn('\nundo reweight: done\n', first.stderr)
+        if first_exit:       # the mon drops those that need both weights
+            self.assertIn('beside the drain of %s, its cancel puts them back' % cancels[1], first.stderr)
+            self.assertTrue([pgid for _, pgid in lost if pgid in first.stderr], (lost, str(first)))
+        self.assertIn('is put back', self.assert_code(self.tool.run('cancel', cancels[1]), 0).stdout)
+        self.assertEqual(self.upmaps(), entries)
+        self.assertIn('cancelled before', self.assert_code(self.tool.run('cancel', cancels[0]), 0).stdout)
+
+    def test_cancelled_one_by_one(self):
+        self.addCleanup(self.no_full_entries)
+        for flag in HOLD_FLAGS:        # an operator's: nothing moves, and each drain is left where it waits
+            self.cluster.mon('osd set', key=flag)
+            self.addCleanup(self.cluster.mon, 'osd unset', key=flag)
+        self.put_entries(held=True)
+        self.one_by_one([['osd.2', 'osd.9']], ['osd.2', 'osd.9'], 6)
+        self.one_by_one([['osd.2'], ['osd.9']], ['osd.2', 'osd.9'], 6)
+        self.one_by_one([['osd.9'], ['osd.2']], ['osd.2', 'osd.9'], 0)
+        entries = self.upmaps()
+        run = self.tool.start_drain('osd.2', 'osd.9', '--accept', 'existing', trap='wait:begin:KILL').wait()
+        self.assertEqual(run.code, -signal.SIGKILL, str(run))
+        both = self.assert_code(self.tool.run('cancel', 'osd.2,osd.9'), 6).stdout      # in one call: the first's 6 does not keep the second
+        self.assertEqual([line.split(', ')[0] for line in both.splitlines()], ['osd.2: cancelled', 'osd.9: cancelled'])
+        self.assertEqual(self.upmaps(), entries)
+
     def test_taken_up_when_the_data_has_moved(self):
         """The window died between the change and the pins, recovery went on: what has moved is not moved back."""
         c, before = self.cluster, self.cluster.snapshot()
@@ -160,8 +202,7 @@ class Old(Pins):
         self.assert_same(before, OURS)
 
     def no_full_entries(self):
-        for kind, pgid in self.upmaps():
-            self.cluster.mon('osd rm-' + kind.replace('_', '-'), pgid=pgid)
+        self.at_once(('osd rm-' + kind.replace('_', '-'), dict(pgid=pgid)) for kind, pgid in self.upmaps())
         self.cluster.wait_clean()
 
     def test_where_none_are_made(self):

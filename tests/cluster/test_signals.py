@@ -22,6 +22,10 @@ class Signals(ClusterCase):
         self.assertEqual((run.result['outcome'], run.result['exit']), ('interrupted', 130), str(run))
         self.assertEqual(self.cluster.flags() & HOLD_FLAGS, set())       # at once, not some time later
 
+    def says_how_to_go_on(self, run):
+        self.assertIn('hint: nothing is lost, the cluster goes on moving the data. To go on: cephnode drain node2. To undo it: '
+                      'cephnode cancel node2\n', run.stderr)
+
     def resumed(self):
         drains = self.drains()
         self.assertEqual([(d['node'], d['osds']) for d in drains], [('node2', [2, 3])])
@@ -39,6 +43,7 @@ class Signals(ClusterCase):
         since = run.send(sig)
         self.ends(run, since)
         self.assertEqual(run.result['outcome'], 'interrupted')
+        self.says_how_to_go_on(run)
         self.assertLessEqual({'norecover', 'nobackfill'}, self.cluster.flags())      # these are the operator's
         for flag in ('norecover', 'nobackfill'):
             self.cluster.mon('osd unset', key=flag)
@@ -88,6 +93,7 @@ class Signals(ClusterCase):
         run.send(signal.SIGINT)
         since = run.send(signal.SIGINT)
         self.ends(run, since)
+        self.says_how_to_go_on(run)
         self.cluster.cont('mon.a')
         wait_for('the mon answers', lambda: self.cluster.mon('osd stat'))
         self.cluster.mon('osd unset', key='norecover')

@@ -322,7 +322,12 @@ contexts:
         said = self.config(a, b, context="z")
         self.assertEqual((said["code"], said["hint"]), (2, "there are: x, y"))
         self.assertEqual(self.config(b, kubeconfig=a)["code"], 2)
-        self.assertFalse(self.config(str(self.dir / "missing"))["found"])
+        for none in ([str(self.dir / "missing")], [str(self.dir / "missing"), a + "/config"]):
+            said = self.config(*none)
+            self.assertEqual((said["code"], said["message"]), (2, "no file that KUBECONFIG names is there: " + ":".join(none)))
+            self.assertIn("--no-kube", said["hint"])
+        for empty in ("/dev/null", self.write("empty", "")):
+            self.assertFalse(self.config(str(self.dir / "missing"), empty)["found"])
         self.assertEqual(self.config(kubeconfig=self.dir / "missing")["code"], 2)
 
     def test_paths_belong_to_their_file(self):
@@ -348,7 +353,8 @@ contexts:
         self.write(".kube/config", Path(self.api.kubeconfig("home")).read_text())
         said = self.config(env={"HOME": str(self.dir)})
         self.assertEqual(said["source"], f"context 'test' of {self.dir}/.kube/config")
-        self.assertFalse(self.config(env={"HOME": str(self.dir / "nowhere")})["found"])
+        for nowhere in (self.dir / "nowhere", self.dir / ".kube/config"):
+            self.assertFalse(self.config(env={"HOME": str(nowhere)})["found"])
         self.write(".kube/config", "apiVersion: v1\nkind: Config\nclusters: null\nusers: []\ncurrent-context: ''\n")
         self.assertFalse(self.config(env={"HOME": str(self.dir)})["found"])
 

@@ -266,7 +266,7 @@ class Cloud:
         if not m:
             return *recorded("agent/stack-404"), {}
         if parts[2:] == ["template"]:
-            return 200, {"resources": {k: v for k, v in m.template.items() if m.gate or k != "drain"}}, {}
+            return 200, {"resources": {k: v for k, v in m.template.items() if (m.gate or k != "drain") and not m.status.startswith("DELETE")}}, {}
         if parts[2:] == ["resources", "drain"]:
             doc = recorded("agent/gate-show-200")[1]
             doc["resource"]["attributes"]["value"] = m.value

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The base of every test on a real Heat: a stack a test, a Heat and a Ceph cluster a class. Whatever a test does, a server's DELETE
 must find its OSDs gone from the cluster: gone() asserts it at the first sight of each."""
+import os
 import shlex
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import time
 
 from heatlib import RIG, Heat, hc, wait_for
 from cnlib.case import ClusterCase, QUICK, signal
-from cnlib.util import CEPHNODE, OTHERMACHINE, clean_env, die_with_parent
+from cnlib.util import CEPHNODE, OTHERMACHINE, clean_env, die_with_parent, is_flocked
 
 HOLD = ('norecover', 'nobackfill')
 
@@ -97,6 +98,9 @@ class HeatCase(ClusterCase):
         """Heat is done with the members that stay."""
         self.wait_kept('Heat waits for nothing else', lambda: self.heat.only_deletes(self.stack), 60)
 
+    def retire(self, node):
+        return self.tool.run('heat', 'retire', '--stack', self.stack, '--yes', node, env=self.heat.os_env(), timeout=300)
+
     # --- a move whose middle lasts until it is let go ---
     def hold(self):
         for flag in HOLD:
@@ -162,22 +166,40 @@ class Node:
     """What runs on a server: os-collect-config and heat-config with cephnode as hook, on a machine that is the CRUSH host."""
 
     def __init__(self, case, host, server):
-        self.host, self.server = host, server
-        machine = case.dir / ('machine%d' % host)
-        (machine / 'var/lib/cloud/data').mkdir(parents=True)
-        (machine / 'var/lib/cloud/data/instance-id').write_text(server + '\n')
-        script, self.log = case.dir / ('hook%d' % host), case.dir / ('node%d.log' % host)
-        words = [shlex.quote(str(x)) for x in (OTHERMACHINE, machine, case.cluster.name(host), case.cluster.address(host), CEPHNODE, case.cluster.conf)]
-        script.write_text('#!/bin/sh\nexec env LD_PRELOAD=%s OTHER_ROOT=%s OTHER_NAME=%s OTHER_ADDRESSES=%s '
-                          'ASAN_OPTIONS=verify_asan_link_order=0 %s -c %s --op-timeout 10 heat hook 2>>%s\n' % (*words, shlex.quote(str(self.log))))
-        script.chmod(0o755)
+        self.case, self.host, self.server = case, host, server
+        self.root, self.log = case.dir / ('machine%d' % host), case.dir / ('node%d.log' % host)
+        self.folder = self.root / 'var/lib/heat-config'
+        (self.root / 'var/lib/cloud/data').mkdir(parents=True)
+        (self.root / 'var/lib/cloud/data/instance-id').write_text(server + '\n')
+        self.script('hooks/cephnode', '-c', case.cluster.conf, '--op-timeout', 10, 'heat', 'hook')
+        self.script('recover', 'heat', 'hook', '--recover')
+        self.boot()
+
+    def script(self, name, *args):
+        """A call of cephnode that takes itself for this machine."""
+        c, path = self.case.cluster, self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        words = [shlex.quote(str(x)) for x in (OTHERMACHINE, self.root, c.name(self.host), c.address(self.host), CEPHNODE, *args)]
+        path.write_text('#!/bin/sh\nexec env LD_PRELOAD=%s OTHER_ROOT=%s OTHER_NAME=%s OTHER_ADDRESSES=%s '
+                        'ASAN_OPTIONS=verify_asan_link_order=0 %s 2>>%s\n' % (*words[:4], ' '.join(words[4:]), shlex.quote(str(self.log))))
+        path.chmod(0o755)
+
+    def boot(self, recover=True):
+        """As systemd starts os-collect-config, with the drop-in of `heat hook --install` or without."""
         with open(self.log, 'a') as log:
-            self.process = subprocess.Popen([sys.executable, str(RIG / 'node.py'), server, str(script)], stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, env=clean_env(CN_HEAT=str(case.heat.dir), KS_URL=hc.KS), preexec_fn=die_with_parent)
+            if recover:
+                subprocess.run([str(self.folder / 'recover')], stdin=subprocess.DEVNULL, stdout=log, check=True)
+            self.process = subprocess.Popen([sys.executable, str(RIG / 'node.py'), self.server, str(self.folder)], stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, env=clean_env(CN_HEAT=str(self.case.heat.dir), KS_URL=hc.KS), preexec_fn=die_with_parent)
 
     def end(self):
+        """KILL, of the hook too."""
         self.process.kill()
         self.process.wait()
+
+    def is_locked(self):
+        """Its hook runs."""
+        return is_flocked(self.folder / 'deployed')
 
     @property
     def said(self):
@@ -215,6 +237,10 @@ class HookCase(HeatCase):
         failed = self.wait_kept('Heat has given up', lambda: self.heat.failed(self.stack), seconds)
         self.assertEqual(len(failed), 1)
         return failed[0]['resource_name']
+
+    def host_of(self, member):
+        return next(self.all[r['physical_resource_id']] for r in self.heat.resources(self.stack)
+                    if r['resource_type'] == 'OS::Nova::Server' and r['parent_resource'] == member)
 
     def told(self, member):
         """(status, code, outcome) of its deployment, and the reason."""

@@ -165,5 +165,36 @@ class Tokens(AgentCase):
         self.ended_well(run, host)
 
 
+class Retire(AgentCase):
+    DATA = {'rep': (60, 16384)}
+    SERVERS = 3
+    SHAPE = dict(HOSTS=4, OSDS=1, **QUICK)
+
+    def test_again_after_a_failure(self):
+        """Too few hosts, until Heat's time is over; with more room the same command takes that node, though an older one is there."""
+        agent = self.agent()
+        self.assert_code(self.retire('node3'), 0)
+        self.wait_gone([3])
+        wait_for('the group rests', lambda: self.at_rest(2), 60, 0.5)
+        self.heat.set_timeout(self.stack, 1, 2)
+        before = self.cluster.snapshot()
+        run = self.assert_code(self.retire('ip:' + self.cluster.address(2)), 5)
+        self.says(agent, 'refused')
+        self.assertIn('the same command takes it again, and only it', run.stderr)
+        (failed,) = self.heat.failed(self.stack)
+        self.assertEqual(self.gone(), [3])
+        self.assert_same(before)
+        self.cluster.restore_host(3)
+        self.cluster.wait_clean()
+        self.assert_code(self.retire('node2'), 0)
+        self.wait_gone([2, 3])
+        wait_for('the group rests', lambda: self.at_rest(1), 60, 0.5)
+        self.assertEqual(list(self.heat.servers(self.stack).values()), [1])
+        self.assertNotIn(failed['resource_name'], [m['resource_name'] for m in self.heat.members(self.stack)])
+        self.assertTrue(set(self.osds_of(2)).isdisjoint(self.cluster.osds()))
+        self.assert_data()
+        self.end(agent)
+
+
 if __name__ == '__main__':
     unittest.main()

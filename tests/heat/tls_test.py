@@ -5,8 +5,10 @@
 Needs CEPHNODE (the binary) in the environment, and `openssl`."""
 import json
 import shutil
+import socket
 import sys
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
@@ -134,36 +136,82 @@ class Tls(Case):
 class Secrets(Case):
     """Of a password, an application credential, a token and a client's key nothing is seen from outside."""
 
+    def family(self, pid):
+        """The process and all that came of it."""
+        for f in Path("/proc/%d/task" % pid).glob("*/children"):
+            for child in f.read_text().split():
+                yield from self.family(int(child))
+        yield pid
+
     def proc(self, pid):
-        """What /proc shows of the process and its threads: {file: text}."""
-        at, seen = Path("/proc/%d" % pid), {}
-        for f in [at / n for n in ("cmdline", "comm", "status", "maps", "environ")] + list(at.glob("task/*/comm")):
-            try:
-                seen[str(f)] = f.read_bytes().decode("utf-8", "replace")
-            except PermissionError:     # nobody but root may look: the process says so itself
-                pass
-        for f in at.glob("fd/*"):
-            try:
-                seen[str(f)] = str(f.readlink())
-            except OSError:
-                pass
+        """What /proc shows of the process, its threads and its children: {file: text}."""
+        seen = {}
+        for at in (Path("/proc/%d" % p) for p in self.family(pid)):
+            for f in [at / n for n in ("cmdline", "comm", "status", "maps", "environ")] + list(at.glob("task/*/comm")):
+                try:
+                    seen[str(f)] = f.read_bytes().decode("utf-8", "replace")
+                except PermissionError:     # nobody but root may look: the process says so itself
+                    pass
+            for f in at.glob("fd/*"):
+                try:
+                    seen[str(f)] = str(f.readlink())
+                except OSError:
+                    pass
         self.assertTrue(seen)
         return seen
 
-    def check(self, env, given=()):
+    def nothing_in(self, seen, given):
         """given: what the user himself put into the environment."""
+        for what, text in seen.items():
+            for s in self.secrets():
+                if not (what.endswith("environ") and s in given):
+                    self.assertNotIn(s, text, what)
+
+    def agent(self, env, given):
         p = self.popen("-v", "--interval", "1", env=env)
         self.until("rounds", lambda: len(self.cloud.requests) >= 5)
         self.cloud.revoke()
         self.until("another login", lambda: self.cloud.logins >= 2)
-        secrets, seen = self.secrets(), self.proc(p.pid)
+        seen = self.proc(p.pid)
+        self.assertGreater(len([f for f in seen if f.endswith("/cmdline")]), 1)      # its guard
         p.terminate()
         out, err = p.communicate(timeout=20)
         self.assertEqual(p.returncode, 0, err)
-        for what, text in {**seen, "stdout": out, "stderr": err}.items():
-            for s in secrets:
-                if not (what.endswith("environ") and s in given):
-                    self.assertNotIn(s, text, what)
+        self.nothing_in({**seen, "stdout": out, "stderr": err}, given)
+
+    def watched(self, code, paths, *args, env, given, **how):
+        """Runs it to its end, and looks at it at each request for one of these paths, when the token is no more."""
+        answer, found, started = self.cloud.answer, {}, threading.Event()
+
+        def look(method, path, *rest):
+            if any(p in path for p in paths) and path not in found:
+                started.wait(30)
+                found[path] = self.proc(p.pid)
+                self.cloud.revoke()
+            return answer(method, path, *rest)
+        self.cloud.answer, self.cloud.logins = look, 0
+        p = self.popen("-v", *args, env=env, **how)
+        started.set()
+        out, err = p.communicate(timeout=60)
+        self.cloud.answer = answer
+        self.assertEqual(p.returncode, code, err)
+        self.assertTrue(all(any(p in f for f in found) for p in paths), found.keys())
+        self.assertGreater(self.cloud.logins, 1)
+        for seen in found.values():
+            self.nothing_in(seen, given)
+        self.nothing_in({"stdout": out, "stderr": err}, given)
+
+    def check(self, env, given=()):
+        """Of each command that logs in."""
+        self.agent(env, given)
+        self.cloud.may = lambda method, path: True      # the rest is the owner's business
+        conf = self.home / "ceph.conf"
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))        # nobody listens there
+            conf.write_text("[global]\nmon_host = v1:127.0.0.1:%d\nauth_client_required = none\n" % s.getsockname()[1])
+            self.watched(6, ("/template", "/environment"), "-c", conf, "--connect-timeout", "1", env=env, given=given, command="check")
+        self.cloud.on_count = lambda size: self.cloud.members.pop("m1")
+        self.watched(0, ("/template", "/servers/"), "127.0.1.1", "--yes", env=env, given=given, command="retire")
 
     def secrets(self):
         key = CLIENT.with_suffix(".key").read_text().splitlines()[1]

@@ -85,7 +85,7 @@ static void reply_with(struct cn_read *r, const void *bytes, size_t len)
 static int one_read(struct lockworld *w, const struct cn_object *o, const struct cn_class_method *m, struct cn_read *x)
 {
 	static const char id[] = "\2\0\0\0i1", name[] = "\3\0\0\0img";
-	char info[] = {1, 1, 4, 0, 0, 0, (char)(w->client != NULL), 0, 0, 0};
+	char info[] = {1, 1, 4, 0, 0, 0, (char)(w->client != NULL || w->second != NULL), 0, 0, 0};
 	int64_t pool = 3;
 
 	if (!m->name) {
@@ -136,10 +136,11 @@ static int lockers(struct cn_cluster *c, const struct cn_object *o, const char *
 	cn_strv_add(&w->log, "lockers");
 	if (fails(w, "lockers"))
 		return w->fail_code;
-	*ret = (struct cn_lockers){
-		.v = cn_calloc(1, sizeof(*ret->v)), .n = w->client ? 1 : 0, .exclusive = true, .tag = cn_strdup(w->tag)};
+	*ret = (struct cn_lockers){.v = cn_calloc(2, sizeof(*ret->v)), .exclusive = !w->shared, .tag = cn_strdup(w->tag)};
 	if (w->client)
-		ret->v[0] = (struct cn_locker){cn_strdup(w->client), cn_strdup(w->cookie), cn_strdup(w->address)};
+		ret->v[ret->n++] = (struct cn_locker){cn_strdup(w->client), cn_strdup(w->cookie), cn_strdup(w->address)};
+	if (w->second)
+		ret->v[ret->n++] = (struct cn_locker){cn_strdup(w->second), cn_strdup(w->cookie), cn_strdup(w->address)};
 	return 0;
 }
 

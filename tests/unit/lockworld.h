@@ -14,6 +14,8 @@ struct lockworld {
 	struct fakeclock clock;
 	struct cn_strv log;
 	const char *client, *cookie, *address, *tag; /* of the lock; client NULL: none */
+	bool shared; /* `second`, NULL or a client, holds it as well, with cookie and address of the first */
+	const char *second;
 	uint64_t features;
 	const char *watcher; /* NULL: nobody */
 	uint64_t watcher_client;

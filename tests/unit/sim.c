@@ -221,13 +221,28 @@ static bool on(const json_t *pg, const char *set, int osd)
 	return false;
 }
 
+/* As its new primary tells of it. */
+static json_t *peering(const json_t *pg)
+{
+	json_t *p = json_deep_copy(pg);
+
+	json_object_set(p, "acting", json_object_get(p, "up"));
+	json_object_set_new(p, "state", json_string("peering"));
+	json_object_set_new(p, "stat_sum", json_pack("{si,si}", "num_bytes", 0, "num_objects", 0));
+	return p;
+}
+
 static json_t *list_pgs(struct sim *s, int osd)
 {
 	json_t *some = json_array(), *pg;
 	size_t i;
 
 	json_array_foreach (pgs(s), i, pg)
-		if (osd < 0 ? !cn_pg_state_is_clean(cn_json_str(pg, "state", "")) : on(pg, "up", osd) || on(pg, "acting", osd))
+		if (s->peers && !cn_pg_state_is_clean(cn_json_str(pg, "state", ""))) {
+			if (osd < 0 || on(pg, "up", osd))
+				json_array_append_new(some, peering(pg));
+		} else if (osd < 0 ? !cn_pg_state_is_clean(cn_json_str(pg, "state", ""))
+				   : on(pg, "up", osd) || on(pg, "acting", osd))
 			json_array_append(some, pg);
 	return json_pack("{sb,so}", "pg_ready", 1, "pg_stats", some);
 }

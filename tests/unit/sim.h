@@ -27,6 +27,7 @@ struct sim {
 	const char *file;  /* an option that their files have: it outranks the database */
 	bool no_caps;      /* config set and rm are denied */
 	bool stuck;        /* nothing moves */
+	bool peers;        /* and what would move peers, at a primary that has nothing of it */
 	int no_room;       /* CRUSH finds no other place for what was on this OSD; -1: it does */
 	unsigned sleep_at; /* 1: the process stands still for 20 s before the next reading or change, 2: the one behind it; 0:
 			      never */
@@ -40,7 +41,7 @@ struct sim {
 	struct cn_error e;
 	char *outcome;
 	struct cn_strv warnings, steps; /* steps that ended */
-	json_t *plan;
+	json_t *plan, *progress;        /* the last plan, all progress */
 };
 
 struct sim *sim_new(void);
@@ -50,6 +51,9 @@ void sim_free(struct sim *s);
 int sim_drain(struct sim *s, const char *names);
 int sim_remove(struct sim *s, const char *name);
 int sim_cancel(struct sim *s, const char *name);
+json_t *sim_status(struct sim *s, const char *name); /* the one drain of `status`; new reference, NULL: an error */
+json_t *sim_status_again(struct sim *s, const char *name, struct cn_status_memory *memory);
+int sim_plan(struct sim *s, const char *name);
 /* The call ends well or with this code, and its words hold the text (NULL: any). */
 void sim_ends(struct sim *s, int r, enum cn_code code, const char *text);
 /* Leaves it in `wait`, because nothing moves any more (stuck). */

@@ -85,7 +85,8 @@ static void forget_call(struct sim *s)
 	cn_strv_release(&s->warnings);
 	cn_strv_release(&s->steps);
 	json_decref(s->plan);
-	s->plan = NULL;
+	json_decref(s->progress);
+	s->plan = s->progress = NULL;
 }
 
 void sim_free(struct sim *s)
@@ -129,6 +130,9 @@ static void emit(struct cn_sink *sink, const json_t *e)
 	else if (strcmp(event, "plan") == 0) {
 		json_decref(s->plan);
 		s->plan = json_deep_copy(e);
+	} else if (strcmp(event, "progress") == 0) {
+		s->progress = s->progress ? s->progress : json_array();
+		json_array_append_new(s->progress, json_deep_copy(e));
 	}
 }
 
@@ -189,6 +193,31 @@ int sim_cancel(struct sim *s, const char *name)
 	r = cn_drain_cancel(&call.ctx, name, &s->e);
 	assert_non_null(s->outcome);
 	return r;
+}
+
+json_t *sim_status(struct sim *s, const char *name)
+{
+	return sim_status_again(s, name, NULL);
+}
+
+json_t *sim_status_again(struct sim *s, const char *name, struct cn_status_memory *memory)
+{
+	_cleanup_json_ json_t *doc = NULL;
+	struct call call;
+
+	call_init(s, &call);
+	if (cn_drain_status(&call.ctx, name, memory, &doc, &s->e) < 0)
+		return NULL;
+	assert_int_equal(json_array_size(json_object_get(doc, "drains")), 1);
+	return json_incref(json_array_get(json_object_get(doc, "drains"), 0));
+}
+
+int sim_plan(struct sim *s, const char *name)
+{
+	struct call call;
+
+	call_init(s, &call);
+	return cn_drain_plan(&call.ctx, &name, 1, &s->e);
 }
 
 void sim_ends(struct sim *s, int r, enum cn_code code, const char *text)
@@ -354,10 +383,20 @@ void sim_phase(struct sim *s, const char *node, enum cn_phase phase)
 
 size_t sim_changes(struct sim *s)
 {
-	static const char *const prefixes[] = {
-		"osd set",      "osd unset",      "osd crush reweight", "osd crush reweight-subtree",
-		"osd out",      "osd stop",       "osd reweight",       "osd purge-actual",
-		"osd crush rm", "config set",     "config rm",          "config-key set", "config-key rm",      "osd crush weight-set reweight-compat"};
+	static const char *const prefixes[] = {"osd set",
+					       "osd unset",
+					       "osd crush reweight",
+					       "osd crush reweight-subtree",
+					       "osd out",
+					       "osd stop",
+					       "osd reweight",
+					       "osd purge-actual",
+					       "osd crush rm",
+					       "config set",
+					       "config rm",
+					       "config-key set",
+					       "config-key rm",
+					       "osd crush weight-set reweight-compat"};
 	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)

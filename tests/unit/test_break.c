@@ -2,13 +2,26 @@
 /* locks break keeps its order, whatever fails. */
 #include <errno.h>
 
+#include "cephnode/base/log.h"
 #include "lockworld.h"
+
+/* What a lock is and does is not known before somebody has looked. */
+static void check_step(const json_t *event)
+{
+	static const char *const looked_at[] = {"kind", "state", "fenced_until", "watchers", "journaling", "mirrored"};
+	const json_t *lock = json_array_get(cn_json_arr(event, "locks"), 0);
+	const char *step = cn_json_str(event, "step", "");
+
+	for (size_t i = 0; lock && *step && i < ARRAY_SIZE(looked_at); i++)
+		assert_int_equal(json_object_get(lock, looked_at[i]) != NULL, strcmp(step, "classify") == 0);
+}
 
 static void emit(void *arg, const json_t *event)
 {
 	struct lockworld *w = arg;
 
 	assert_null(w->result); /* the result is the last one */
+	check_step(event);
 	if (strcmp(cn_json_str(event, "event", ""), "result") == 0)
 		w->result = json_deep_copy(event);
 }
@@ -198,6 +211,51 @@ static void test_refusals(void **state _unused_)
 	refused(w, "not confirmed");
 }
 
+static char warned[512]; /* the last one */
+
+static void hear(enum cn_log_level level, const char *text)
+{
+	if (level == CN_LOG_WARNING)
+		snprintf(warned, sizeof(warned), "%s", text);
+}
+
+/* words NULL: nothing. Forgets it. */
+static void assert_warned(const char *words)
+{
+	if (words)
+		assert_has(warned, words);
+	else
+		assert_string_equal(warned, "");
+	warned[0] = '\0';
+}
+
+/* A name that none of the lockers has: "gone" alone would be believed. */
+static void test_a_slip_in_the_name(void **state _unused_)
+{
+	struct lockworld *w = lockworld_new();
+
+	cn_log_set(hear, CN_LOG_WARNING);
+	w->shared = true, w->tag = "t", w->cookie = "one", w->second = "client.42", w->features = 1;
+	options.no_fence = true, options.locker = "client.4";
+	do_break(w, CN_OK, "gone", "");
+	assert_warned("has lockers, but not the one that was named: it is gone, or the name is a slip");
+	options.locker = OWNER, options.lock_id = "on";
+	do_break(w, CN_OK, "gone", "");
+	assert_warned("it is held by: --locker " OWNER " --lock-id 'one'; --locker client.42 --lock-id 'one'");
+	assert_int_equal(lockworld_at(w, "break"), -1);
+	options.lock_id = "one";
+	do_break(w, CN_OK, "broken", "");
+	warned[0] = '\0';
+	do_break(w, CN_OK, "gone", ""); /* the second one holds it rightly */
+	assert_warned("--locker client.42");
+	w->second = NULL;
+	do_break(w, CN_OK, "gone", "");
+	assert_warned(NULL);
+	cn_log_set(NULL, CN_LOG_NOTE);
+	lockworld_free(w);
+	options = (struct cn_break_options){0};
+}
+
 /* A client that is seen once in all the looks lives. */
 static void blink(struct lockworld *w, const char *kind)
 {
@@ -286,6 +344,7 @@ int main(void)
 		cmocka_unit_test(test_the_answer_of_the_break_is_lost),
 		cmocka_unit_test(test_others_were_faster),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_a_slip_in_the_name),
 		cmocka_unit_test(test_a_locker_that_blinks),
 		cmocka_unit_test(test_fences),
 		cmocka_unit_test(test_a_short_fence_is_outwaited),

@@ -21,7 +21,7 @@ struct hook {
 	struct sim *s;
 	struct cn_machine machine;
 	struct cn_ip addresses[2];
-	char name[32];
+	char name[32], uuid[sizeof(SERVER)];
 	struct cn_guard guard;
 	struct cn_hook hook;
 	struct cn_hook_request q;
@@ -29,6 +29,7 @@ struct hook {
 	int no_cluster; /* so many times, with this error */
 	int error;
 	int mend_at; /* the wait behind which all moves again */
+	bool cancel; /* at the next wait */
 };
 
 static int connect(void *arg, unsigned timeout_s _unused_, struct cn_cluster **ret, struct cn_error *err)
@@ -52,6 +53,9 @@ static int on_wait(struct fakeclock *f _unused_, void *arg)
 		k->s->stuck = false;
 		sim_moved(k->s);
 	}
+	if (k->cancel)
+		sim_phase(k->s, "node2", CN_PHASE_CANCEL);
+	k->cancel = false;
 	return 0;
 }
 
@@ -64,7 +68,7 @@ static void be(struct hook *k, int node)
 	snprintf(ip, sizeof(ip), "127.0.1.%d", node);
 	assert_true(cn_ip_parse("10.9.9.9", &k->addresses[0]));
 	assert_true(cn_ip_parse(ip, &k->addresses[1]));
-	k->machine = (struct cn_machine){.name = k->name, .addresses = k->addresses, .n_addresses = 2};
+	k->machine = (struct cn_machine){.name = k->name, .addresses = k->addresses, .n_addresses = 2, .product_uuid = k->uuid};
 }
 
 static int setup(void **state)
@@ -79,6 +83,7 @@ static int setup(void **state)
 		world_hostname(&k->s->w, i, name);
 	}
 	fake_store_put(k->s->f, "cephnode/lock", "rbd");
+	snprintf(k->uuid, sizeof(k->uuid), SERVER);
 	be(k, 2);
 	k->guard.s = k->s;
 	k->hook = (struct cn_hook){.machine = &k->machine,
@@ -88,6 +93,7 @@ static int setup(void **state)
 				   .connect = connect,
 				   .arg = k};
 	k->q.drain = true;
+	k->q.server_id = cn_strdup(SERVER);
 	k->s->clock.on_wait = on_wait;
 	k->s->clock.arg = k;
 	*state = k;
@@ -141,7 +147,6 @@ static void test_drains_its_own(void **state)
 	assert_true(sim_has_osd(k->s, 0));
 	assert_true(k->answer.bytes_moved > 0);
 	assert_int_equal(sim_live(k->s), 0);
-	assert_has(k->answer.notes.v[0], "which server of Nova this machine is");
 	k->s->clock.waits = 0;
 	ends(k, CN_OK, "nothing left to do: osd.2, osd.3");
 	assert_int_equal(k->s->clock.waits, 0); /* quick */
@@ -283,18 +288,24 @@ static void test_sources_that_disagree(void **state)
 	refuses(k, "osd.3 in none");
 }
 
+/* A success lets that server go: it must be this one, and certainly so. */
 static void test_another_server(void **state)
 {
 	struct hook *k = *state;
-	char uuid[] = SERVER;
 
-	k->machine.product_uuid = uuid;
-	k->machine.product_is_nova = true;
-	k->q.server_id = cn_strdup("6d122542-2f53-4894-8c24-769fa1882f21");
 	k->no_cluster = -1; /* not even connected */
+	k->machine.product_uuid = NULL;
+	refuses(k, "which server of Nova this machine is cannot be found out");
+	assert_has(k->answer.notes.v[0], "/var/lib/cloud/data/instance-id");
+	k->machine.product_uuid = k->uuid;
+	k->machine.product_is_nova = true;
+	k->uuid[0] = '6';
 	refuses(k, "for another server than this machine");
-	k->no_cluster = 0;
+	k->uuid[0] = '5';
 	free(k->q.server_id);
+	k->q.server_id = NULL;
+	refuses(k, "does not say for which server it is");
+	k->no_cluster = 0;
 	k->q.server_id = cn_strdup(SERVER);
 	ends(k, CN_OK, NULL);
 	assert_int_equal(k->answer.notes.n, 0);
@@ -377,6 +388,17 @@ static void test_cancelled(void **state)
 	ends(k, CN_OK, "removed"); /* the next deployment begins anew */
 }
 
+static void test_cancelled_in_the_middle(void **state)
+{
+	struct hook *k = *state;
+
+	k->s->stuck = true;
+	k->cancel = true;
+	ends(k, CN_FAILED, "was cancelled");
+	assert_has(k->answer.notes.v[k->answer.notes.n - 1], "PATCH the stack with the size it shall have");
+	assert_true(sim_has_osd(k->s, 2));
+}
+
 static void test_drain_of_another_name_goes_on(void **state)
 {
 	struct hook *k = *state;
@@ -430,6 +452,7 @@ int main(void)
 		with_sim(test_quorum_is_lost),
 		with_sim(test_connection_is_lost),
 		with_sim(test_cancelled),
+		with_sim(test_cancelled_in_the_middle),
 		with_sim(test_drain_of_another_name_goes_on),
 		with_sim(test_purged_but_not_done),
 		with_sim(test_interrupted),

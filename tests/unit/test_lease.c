@@ -132,6 +132,18 @@ static void test_taken_over_after_expiry_and_ten_seconds(void **state)
 	assert_int_equal(cn_lease_may_change(x->lease, &x->e), 0);
 }
 
+/* A note is not the last word for hours: another holder, and each minute. */
+static void test_the_wait_is_told_again(void **state)
+{
+	struct fixture *x = *state;
+
+	held_by(x, &elsewhere, "their.cookie", 1000);
+	assert_int_equal(take(x, 150000), -EBUSY);
+	assert_error(&x->e, CN_TIMEOUT, "held by cephnode pid 4711 on elsewhere");
+	assert_int_equal(x->told, 3);
+	assert_has(x->who, "pid 4711 on elsewhere, after 2 min of waiting");
+}
+
 static void test_expired_long_ago_still_waits(void **state)
 {
 	struct fixture *x = *state;
@@ -219,7 +231,7 @@ static void test_who_holds_it(void **state)
 	struct fixture *x = *state;
 	struct cn_owner dead;
 
-	dead_here(&dead); /* client.9 */
+	dead_here(&dead);                                            /* client.9 */
 	assert_true(cn_lease_is_held(x->c, "rbd", "drain.7", NULL)); /* there is no object: it cannot be told */
 	assert_int_equal(cn_lease_look(x->c, "rbd", "drain.7", NULL), -ENOENT);
 	fake_lock_by(x->f, &object, "drain.6", "client.9", "c", 30);
@@ -375,6 +387,7 @@ int main(void)
 		with_clock(test_take_and_give_back),
 		with_clock(test_a_change_needs_15_seconds),
 		with_clock(test_taken_over_after_expiry_and_ten_seconds),
+		with_clock(test_the_wait_is_told_again),
 		with_clock(test_expired_long_ago_still_waits),
 		with_clock(test_gives_up),
 		with_clock(test_dead_owner_on_this_host),

@@ -13,7 +13,7 @@ static json_t *list_one(struct lockworld *w)
 	struct cn_lock_scope scope = {.pool = "rbd", .ns = "", .image = "img"};
 
 	assert_int_equal(cn_locks_scan(&w->base, &scope, &list, &err), 0);
-	cn_locks_choose(&w->base, &list, NULL);
+	cn_locks_choose(&w->base, &list, NULL, NULL);
 	cn_locks_look(&w->base, &list, false);
 	cn_locks_classify(&list);
 	return cn_locks_json(&list, -1, -1);

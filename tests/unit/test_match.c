@@ -121,15 +121,30 @@ static void test_strangers(void **state)
 	assert_refused(s, NEVER, "a drain of 127.0.1.1 is under way that has osd.0, which is not on this server any more");
 }
 
+/* One machine has one CRUSH host: else some of the OSDs may have the address from the past. */
+static void test_two_crush_hosts(void **state)
+{
+	struct sim *s = *state;
+
+	move_to(s, 2, "127.0.1.1"); /* node2 holds osd.3, too, which is elsewhere */
+	assert_refused(s, NEVER, "on the same CRUSH host there is also osd.3");
+	move_to(s, 3, "127.0.1.1");
+	assert_refused(s, NEVER, "stand in more than one CRUSH host: node1, node2");
+	world_move(&s->w, 2, "node1");
+	world_move(&s->w, 3, NULL); /* in none: it is no other machine's */
+	assert_match(s, NEVER, CN_MATCH_NODE);
+	world_move(&s->w, 3, "node2");
+	sim_drain_done(s, "127.0.1.1"); /* an operator has looked */
+	assert_match(s, NEVER, CN_MATCH_REMOVED);
+}
+
 #define with_sim(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		with_sim(test_removed),
-		with_sim(test_cancelled_and_moved),
-		with_sim(test_cancelled_while_it_waits),
-		with_sim(test_strangers),
+		with_sim(test_removed),   with_sim(test_cancelled_and_moved), with_sim(test_cancelled_while_it_waits),
+		with_sim(test_strangers), with_sim(test_two_crush_hosts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -233,6 +233,7 @@ static void test_a_pin_of_a_cancelled_drain(void **state)
 	first->phase = CN_PHASE_CANCELLED;
 	cn_journal_copy(first, &tombstone); /* as it is read back */
 	x->run.others = (struct cn_journals){.v = &tombstone, .n = 1};
+	cn_upmaps_settle(&x->run);
 	upmaps_restore(x, NULL, false, "");
 	upmaps_assert(x, before);
 	upmaps_entry(x, false, "1.0", "4 0 6 1");
@@ -240,11 +241,251 @@ static void test_a_pin_of_a_cancelled_drain(void **state)
 	before = upmaps_read(x);
 	upmaps_entry(x, false, "1.0", "4 9");
 	second->started_ms = tombstone.updated_ms + 1; /* then the pin that it found was another's, and is there to stay */
+	json_object_set_new(json_object_get(second->upmaps, "1.0"), "was",
+			    json_pack("{sn,s[iiii]}", "full", "items", 4, 0, 6, 1));
+	cn_upmaps_settle(&x->run);
 	upmaps_restore(x, NULL, false, "");
 	upmaps_assert(x, before);
 	x->run.others = (struct cn_journals){};
 	x->run.drains = x->drains;
 	cn_journal_release(&tombstone);
+}
+
+/* Two drains of two runs, as they stand beside each other: first and second read what the other has journalled. */
+struct pair {
+	struct upmaps *x;
+	struct cn_journal beside; /* the other one, as it is read */
+};
+
+static void take_turn(struct pair *p, int n)
+{
+	struct upmaps *x = p->x;
+
+	cn_journal_release(&p->beside);
+	cn_journal_copy(&x->drains[1 - n].journal, &p->beside);
+	x->run.drains = &x->drains[n];
+	x->run.n = 1;
+	x->run.others = (struct cn_journals){.v = &p->beside, .n = 1};
+}
+
+static void begin_pair(struct pair *p, struct upmaps *x)
+{
+	*p = (struct pair){.x = x};
+	for (int n = 0; n < 2; n++)
+		x->drains[n].journal.change_epoch = 1;
+}
+
+static void cancel_one(struct pair *p, int n, const char *foreign)
+{
+	take_turn(p, n);
+	cn_upmaps_settle(&p->x->run);
+	upmaps_restore(p->x, NULL, false, foreign);
+	p->x->drains[n].journal.phase = CN_PHASE_CANCELLED;
+}
+
+static void end_pair(struct pair *p)
+{
+	p->x->run.drains = p->x->drains;
+	p->x->run.others = (struct cn_journals){};
+	cn_journal_release(&p->beside);
+}
+
+/* One run of both: the record is in one journal only, and the mon drops the entry as long as the other's weights are 0. */
+static void test_an_entry_that_waits_for_the_other_drain(void **state)
+{
+	struct upmaps *x = *state;
+	_cleanup_json_ json_t *before = NULL;
+	struct pair p;
+
+	upmaps_entry(x, false, "1.0", "2 0");
+	upmaps_entry(x, false, "1.1", "4 1");
+	before = upmaps_read(x);
+	upmaps_record(x);
+	upmaps_entry(x, false, "1.0", "");
+	upmaps_entry(x, false, "1.1", "");
+	begin_pair(&p, x);
+	x->deaf = "1.0";
+	cancel_one(&p, 0, "1 of 2 upmap entries cannot stand beside the drain of node2, its cancel puts them back (PG 1.0)");
+	x->deaf = NULL;
+	cancel_one(&p, 1, "");
+	upmaps_assert(x, before);
+	end_pair(&p);
+}
+
+/* The same, and the second cancel cannot put it back either: then it says so. */
+static void test_an_entry_that_the_last_cancel_cannot_put_back(void **state)
+{
+	struct upmaps *x = *state;
+	struct pair p;
+
+	upmaps_entry(x, false, "1.0", "2 0");
+	upmaps_record(x);
+	upmaps_entry(x, false, "1.0", "");
+	begin_pair(&p, x);
+	x->deaf = "1.0";
+	cancel_one(&p, 0, "beside the drain of node2");
+	cancel_one(&p, 1, "the monitors did not take back 1 of 1 upmap entries (PG 1.0)");
+	end_pair(&p);
+}
+
+/* The second found what the mon had left of the entry for the first, which was cancelled before it: what was there before all
+ * comes back, with a pin of the second on it or without. */
+static void test_what_the_first_drain_left_of_an_entry(void **state)
+{
+	struct upmaps *x = *state;
+
+	for (int pinned = 0; pinned < 2; pinned++) {
+		_cleanup_json_ json_t *before = NULL;
+		struct pair p;
+
+		upmaps_entry(x, false, "1.0", "6 0 7 2");
+		before = upmaps_read(x);
+		begin_pair(&p, x);
+		take_turn(&p, 0);
+		upmaps_record(x);
+		upmaps_entry(x, false, "1.0", "7 2");
+		take_turn(&p, 1);
+		upmaps_record(x);
+		upmaps_entry(x, false, "1.0", pinned ? "4 9" : "");
+		if (pinned)
+			json_object_set_new(json_object_get(x->drains[1].journal.upmaps, "1.0"), "ours",
+					    json_pack("{sn,s[ii]}", "full", "items", 4, 9));
+		x->deaf = "1.0";
+		cancel_one(&p, 0, "1 of 1 upmap entries cannot stand beside the drain of node2");
+		x->deaf = NULL;
+		cancel_one(&p, 1, "");
+		upmaps_assert(x, before);
+		for (int n = 0; n < 2; n++) {
+			x->drains[n].journal.phase = CN_PHASE_WAIT;
+			json_object_clear(x->drains[n].journal.upmaps);
+		}
+		end_pair(&p);
+	}
+}
+
+static void pin(struct upmaps *x, int n, const char *pgid, const char *numbers)
+{
+	_cleanup_json_ json_t *now = NULL;
+
+	upmaps_entry(x, false, pgid, numbers);
+	now = upmaps_read(x);
+	json_object_set(json_object_get(x->drains[n].journal.upmaps, pgid), "ours", json_object_get(now, pgid));
+}
+
+/* The second found a pin of the first, and its weights made the mon cancel a part: that comes back while the first stands, and
+ * goes with it. */
+static void test_a_pin_of_the_drain_that_stands(void **state)
+{
+	struct upmaps *x = *state;
+	_cleanup_json_ json_t *before = NULL, *pinned = NULL;
+	struct pair p;
+
+	before = upmaps_read(x);
+	upmaps_entry(x, false, "1.0", "4 0");
+	begin_pair(&p, x);
+	take_turn(&p, 0);
+	upmaps_record(x);
+	json_object_set_new(json_object_get(x->drains[0].journal.upmaps, "1.0"), "was", json_pack("{sn,sn}", "full", "items"));
+	pin(x, 0, "1.0", "4 9 7 2");
+	pinned = upmaps_read(x);
+	take_turn(&p, 1);
+	upmaps_record(x);
+	upmaps_entry(x, false, "1.0", "4 9");
+	cancel_one(&p, 1, "");
+	upmaps_assert(x, pinned);
+	cancel_one(&p, 0, "");
+	upmaps_assert(x, before);
+	end_pair(&p);
+}
+
+/* What is left of a pin of the other drain is that one's, and what was there before goes back with it. */
+static void test_what_is_left_of_another_drains_pin(void **state)
+{
+	struct upmaps *x = *state;
+	_cleanup_json_ json_t *before = NULL;
+	struct pair p;
+
+	upmaps_entry(x, false, "1.0", "4 0");
+	before = upmaps_read(x);
+	begin_pair(&p, x);
+	take_turn(&p, 0);
+	upmaps_record(x);
+	upmaps_entry(x, false, "1.0", "6 2"); /* any that the second takes note of */
+	take_turn(&p, 1);
+	upmaps_record(x);
+	json_object_set_new(json_object_get(x->drains[1].journal.upmaps, "1.0"), "was", json_pack("{sn,sn}", "full", "items"));
+	pin(x, 1, "1.0", "4 9 7 8");
+	upmaps_entry(x, false, "1.0", "4 9");
+	cancel_one(&p, 0, "1 of 1 upmap entries cannot stand beside the drain of node2");
+	cancel_one(&p, 1, "");
+	upmaps_assert(x, before);
+	end_pair(&p);
+}
+
+/* A third that stood there all the time does not bring back what the second has put back and another hand has removed since. */
+static void test_an_entry_is_put_back_once(void **state)
+{
+	struct upmaps *x = *state;
+	struct cn_journal both[2];
+	_cleanup_json_ json_t *now = NULL;
+	struct pair p;
+
+	upmaps_entry(x, false, "1.0", "2 0");
+	upmaps_record(x);
+	upmaps_entry(x, false, "1.0", "");
+	begin_pair(&p, x);
+	x->deaf = "1.0";
+	cancel_one(&p, 0, "beside the drain of node2");
+	x->deaf = NULL;
+	cancel_one(&p, 1, "");
+	upmaps_entry(x, false, "1.0", "");
+	now = upmaps_read(x);
+	for (int n = 0; n < 2; n++) {
+		cn_journal_copy(&x->drains[n].journal, &both[n]);
+		both[n].updated_ms += n;
+	}
+	json_object_clear(x->drains[1].journal.upmaps); /* as a third */
+	memset(x->drains[1].journal.id, 'c', 32);
+	x->run.others = (struct cn_journals){.v = both, .n = 2};
+	cn_upmaps_settle(&x->run);
+	upmaps_restore(x, NULL, false, "");
+	upmaps_assert(x, now);
+	for (int n = 0; n < 2; n++)
+		cn_journal_release(&both[n]);
+	end_pair(&p);
+}
+
+/* The first has put it back beside the second; what another hand makes of it afterwards is not the second's matter. */
+static void test_an_entry_that_is_settled(void **state)
+{
+	struct upmaps *x = *state;
+	_cleanup_json_ json_t *now = NULL;
+	struct pair p;
+
+	upmaps_entry(x, false, "1.0", "2 0");
+	upmaps_record(x);
+	upmaps_entry(x, false, "1.0", "");
+	begin_pair(&p, x);
+	cancel_one(&p, 0, "");
+	upmaps_entry(x, false, "1.0", "");
+	now = upmaps_read(x);
+	cancel_one(&p, 1, "");
+	upmaps_assert(x, now);
+	end_pair(&p);
+}
+
+/* Somebody made it while the weights were 0, the drain was taken up again and replaced it: where the weights are back it cannot
+ * stand, and nobody has lost anything. */
+static void test_an_entry_for_the_weights_of_the_drain(void **state)
+{
+	struct upmaps *x = *state;
+	size_t kept;
+
+	x->drains[0].journal.released = true;
+	upmaps_entry(x, false, "1.0", "5 9");
+	assert_int_equal(upmaps_pin(x, &kept), 0);
+	x->deaf = "1.0";
+	upmaps_restore(x, NULL, false, "");
 }
 
 int main(void)
@@ -260,6 +501,14 @@ int main(void)
 		upmaps_test(test_a_pg_of_both_nodes),
 		upmaps_test(test_another_drains_pin),
 		upmaps_test(test_a_pin_of_a_cancelled_drain),
+		upmaps_test(test_an_entry_that_waits_for_the_other_drain),
+		upmaps_test(test_an_entry_that_the_last_cancel_cannot_put_back),
+		upmaps_test(test_what_the_first_drain_left_of_an_entry),
+		upmaps_test(test_a_pin_of_the_drain_that_stands),
+		upmaps_test(test_what_is_left_of_another_drains_pin),
+		upmaps_test(test_an_entry_is_put_back_once),
+		upmaps_test(test_an_entry_that_is_settled),
+		upmaps_test(test_an_entry_for_the_weights_of_the_drain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

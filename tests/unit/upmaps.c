@@ -32,6 +32,11 @@ static void put(struct upmaps *x, bool full, const char *pgid, const json_t *id)
 	json_array_append_new(upmaps_list(x, full), e);
 }
 
+static void next_epoch(struct upmaps *x)
+{
+	json_object_set_new(x->w.osd_dump, "epoch", json_integer(cn_json_int(x->w.osd_dump, "epoch", 0) + 1));
+}
+
 void upmaps_entry(struct upmaps *x, bool full, const char *pgid, const char *numbers)
 {
 	_cleanup_json_ json_t *id = json_array();
@@ -45,6 +50,7 @@ void upmaps_entry(struct upmaps *x, bool full, const char *pgid, const char *num
 		put(x, full, pgid, id);
 	else
 		drop(x, full, pgid);
+	next_epoch(x);
 }
 
 static bool mon(void *arg, enum cn_target target _unused_, const char *pgid _unused_, const json_t *cmd, int *ret_code,
@@ -66,7 +72,7 @@ static bool mon(void *arg, enum cn_target target _unused_, const char *pgid _unu
 		return false;
 	x->changes++;
 	*ret_body = cn_strdup("");
-	json_object_set_new(x->w.osd_dump, "epoch", json_integer(cn_json_int(x->w.osd_dump, "epoch", 0) + 1));
+	next_epoch(x);
 	if (x->bad && strcmp(x->bad, id) == 0)
 		*ret_code = x->code;
 	else if (strncmp(prefix, "osd rm", 6) == 0 || (x->deaf && strcmp(x->deaf, id) == 0))
@@ -157,6 +163,7 @@ static char *recorded(struct upmaps *x, int n, const char *pgid)
 	_cleanup_json_ json_t *rec = json_copy(json_object_get(x->drains[n].journal.upmaps, pgid));
 
 	json_object_del(rec, "undo");
+	json_object_del(rec, "epoch");
 	return rec ? json_dumps(rec, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 }
 

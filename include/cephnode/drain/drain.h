@@ -59,23 +59,27 @@ int cn_drain_remove(struct cn_drain_context *ctx, const char *name, struct cn_er
  * was cancelled before; CN_NOT_FOUND when no drain of this node is known; CN_REFUSED after it was removed. */
 int cn_drain_cancel(struct cn_drain_context *ctx, const char *name, struct cn_error *err);
 
+/* Adds the names in "osd.0,osd.8", as a call for several nodes is shown. */
+void cn_drain_names(const char *name, struct cn_strv *ret);
+
 /* What `status --watch` remembers from look to look: how fast each drain goes, and how far it was. */
 struct cn_status_memory;
 struct cn_status_memory *cn_status_memory_new(void);
 void cn_status_memory_free(struct cn_status_memory *memory);
 
-/* `status`: {"schema":1,"drains":[...]}; name NULL: all; memory NULL: a single look. Changes nothing. CN_NOT_FOUND when a name is
+/* `status`: {"schema":1,"drains":[...]}, each with "running": does a cephnode work on it? null where that cannot be told, as
+ * without the right to read the lock. name NULL: all; memory NULL: a single look. Changes nothing. CN_NOT_FOUND when a name is
  * given and no drain is under way. */
 int cn_drain_status(struct cn_drain_context *ctx, const char *name, struct cn_status_memory *memory, json_t **ret,
 		    struct cn_error *err);
 
-/* `metrics`: what a single look of `status` gives, each drain with "running": does a cephnode work on it? null where that cannot
- * be told, as without the right to read the lock. Changes nothing. */
+/* `metrics`: what a single look of `status` gives. Changes nothing. */
 int cn_drain_metrics(struct cn_drain_context *ctx, json_t **ret, struct cn_error *err);
 
 /* To be called (by the emergency function of cn_interrupt) when the process is about to end in the middle: emits the result event
- * unless it was emitted already. Async-signal-safety is not needed: it runs in a thread. */
-void cn_drain_emergency(struct cn_drain_context *ctx);
+ * unless it was emitted already. Async-signal-safety is not needed: it runs in a thread. Returns how to go on, for a hint: to be
+ * freed, may be NULL. */
+char *cn_drain_emergency(struct cn_drain_context *ctx);
 
 /* Starts the guard: forks, so call it before any thread exists and before the cluster is connected. NULL when the fork fails,
  * with err set. The child connects by itself when a hold begins; it ends with us. */

@@ -69,6 +69,7 @@ struct cn_journal_pg {
 	struct cn_pgid id;            /* first */
 	int shards;                   /* how many of its shards were on the node */
 	int n_osds, osds[CN_PG_OSDS]; /* on which of its OSDs, for progress: those that may have them where an OSD is down */
+	int64_t bytes;                /* of one shard, when the drain began: a PG that peers tells none; 0: not known */
 };
 
 struct cn_journal_pool {

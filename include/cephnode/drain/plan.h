@@ -63,6 +63,10 @@ int cn_plan_make(struct cn_cluster *c, const struct cn_inventory *inv, const str
 		 const struct cn_drain_options *options, const struct cn_journals *journals, struct cn_plan *ret,
 		 struct cn_error *err);
 void cn_plan_release(struct cn_plan *p);
+/* For who begins nothing and goes on with nothing: warns of unfinished drains of its OSDs, with what is left of them. Blocks;
+ * changes nothing in the cluster. */
+void cn_plan_note_own(struct cn_cluster *c, const struct cn_inventory *inv, const struct cn_journals *journals,
+		      struct cn_plan *p);
 /* Sets CN_REFUSED from the refusals; 0 when there are none. */
 int cn_plan_verdict(const struct cn_plan *p, struct cn_error *err);
 /* The fields of the plan event: new reference. */

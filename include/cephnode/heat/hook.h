@@ -72,12 +72,12 @@ void cn_hook_close(struct cn_hook *h);
 /* --- its place on the machine --- */
 
 /* Puts a script that runs `command` (quoted for the shell) where heat-config looks for the hook of the group cephnode, and a
- * drop-in that makes os-collect-config recover (below) before each start. root: "" or the root of an image. Appends what it wrote
- * to *ret_done. CHANGES files. */
+ * drop-in that makes os-collect-config recover (below) before each start. root: "" or the root of an image. Appends the paths it
+ * wrote to *ret_done. CHANGES files. */
 int cn_hook_install(const char *root, const char *command, const char *recover, struct cn_strv *ret_done, struct cn_error *err);
 /* heat-config writes deployed/ID.json before it runs a hook, and ID.notify.json behind it; with the first alone, after a reboot
  * in the middle, it takes the hook for done and never runs it again. Removes such files of the group cephnode, so that it does.
- * CN_REFUSED while a hook runs (cn_hook_lock()). Appends what it removed to *ret_done. CHANGES files. */
+ * CN_REFUSED while a hook runs (cn_hook_lock()). Appends the names of what it removed to *ret_done. CHANGES files. */
 int cn_hook_recover(const char *root, struct cn_strv *ret_done, struct cn_error *err);
 /* Says for as long as this process lives that a hook runs. Where heat-config is not there it says nothing. */
 void cn_hook_lock(const char *root);

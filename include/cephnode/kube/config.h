@@ -46,6 +46,7 @@ struct cn_kube_options {
 bool cn_kube_options_given(const struct cn_kube_options *o);
 
 /* 1: *ret is set. 0: no API is configured (or off). CN_USAGE: a file that cannot be parsed or says what cannot be (the message
- * names file and line, never a value of a secret), a context that does not exist (the hint lists those that do). Reads files,
+ * names file and line, never a value of a secret), a context that does not exist (the hint lists those that do), KUBECONFIG without
+ * one file that is there, unless a service account is. Reads files,
  * runs nothing, connects nowhere. */
 int cn_kube_config_load(const struct cn_kube_options *o, struct cn_kube_config *ret, struct cn_error *err);

@@ -39,7 +39,7 @@ struct cn_lock_image {
 	int header_error; /* 0 or -errno: features and pools are not known */
 	uint64_t features;
 	int64_t data_pool, journal_pool; /* -1: the image's own */
-	int mirror_error; /* 0 or -errno: whether it is mirrored is not known */
+	int mirror_error;                /* 0 or -errno: whether it is mirrored is not known */
 	bool mirrored;
 	int watch_error; /* 0 or -errno */
 	struct cn_watchers watchers;
@@ -104,9 +104,14 @@ void cn_lock_node_release(struct cn_lock_node *n);
 int cn_lock_node_find(struct cn_cluster *c, struct cn_kube *kube, const char *name, struct cn_lock_node *ret, bool *ret_known,
 		      struct cn_error *err);
 
+/* All locks of the cluster, where something is in the list: on which node an address is, a lock on any image may tell. Returns 1
+ * when not all could be read. Errors: CN_FAILED when this client is fenced itself. Release ret in any case. */
+int cn_locks_scan_around(struct cn_cluster *c, const struct cn_lock_list *list, struct cn_lock_list *ret, struct cn_error *err);
 /* Says for every locker which node it belongs to, and chooses the locks of one: those of its addresses, those that carry its
- * name, and those of the addresses that the latter have. node NULL: all. Makes list->locks. */
-void cn_locks_choose(struct cn_cluster *c, struct cn_lock_list *list, const struct cn_lock_node *node);
+ * name, and those of the addresses that the latter have, here or around (which may be NULL); node learns these. node NULL: all.
+ * Makes list->locks. */
+void cn_locks_choose(struct cn_cluster *c, struct cn_lock_list *list, const struct cn_lock_list *around,
+		     struct cn_lock_node *node);
 /* Features, pools, mirroring and watchers of the images of chosen locks; again: also of those looked at before. */
 void cn_locks_look(struct cn_cluster *c, struct cn_lock_list *list, bool again);
 /* Kind and state of every chosen lock, by what was seen. */
@@ -116,7 +121,7 @@ bool cn_locks_none_chosen(const struct cn_lock_list *list);
 
 /* The document of `locks list -f json`: the chosen locks that match; kind or state < 0: any. New reference. */
 json_t *cn_locks_json(const struct cn_lock_list *list, int kind, int state);
-/* One lock of it. */
+/* One lock of it; without kind, state and what else only a look at the image tells, if there was none. */
 json_t *cn_lock_json(const struct cn_lock *l);
 /* "pool/ns/image", as in the rbd command. To be freed. */
 char *cn_lock_spec(const struct cn_lock_image *i);

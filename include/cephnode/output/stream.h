@@ -40,3 +40,6 @@ bool cn_terminal_live(int fd);
 size_t cn_text_columns(const char *s);
 /* Cuts the text in place to at most so many columns, never in the middle of a character. */
 void cn_text_cut(char *s, size_t columns);
+/* Rows that lines of text take on a terminal of this width, where long ones wrap; and cuts off the lines beyond so many rows. */
+size_t cn_text_rows(const char *s, unsigned columns);
+void cn_text_cut_rows(char *s, unsigned columns, size_t rows);

@@ -62,3 +62,15 @@ def clean_env(**more):
     env = {k: v for k, v in os.environ.items() if not k.startswith(('CEPH_', 'OS_', 'KUBE'))}
     env.update(LC_ALL='C.UTF-8', **more)
     return env
+
+
+def is_flocked(path):
+    """Somebody holds flock() on it."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
