@@ -98,10 +98,7 @@ def one(heat, agent):
 
 def idle(heat, cluster, rounds):
     """Requests and bytes of a round, means; the agent tells systemd when one is over."""
-    told = heat.dir / 'bench-notify'
-    told.unlink(missing_ok=True)
     with Relay(heat.port) as keystone, Relay(heat.port + 1) as api, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-        s.bind(str(told))
         s.settimeout(30)
         env = heat.os_env(OS_AUTH_URL='http://127.0.0.1:%d/v3' % keystone.port)
         clouds = heat.dir / 'bench-clouds.yaml'
@@ -114,7 +111,7 @@ def idle(heat, cluster, rounds):
                 pass
             return api.requests, api.bytes
 
-        with Agent(cluster, dict(OS_CLIENT_CONFIG_FILE=str(clouds), OS_CLOUD='bench', NOTIFY_SOCKET=str(told)), 1):
+        with Agent(cluster, dict(OS_CLIENT_CONFIG_FILE=str(clouds), OS_CLOUD='bench', NOTIFY_SOCKET=notify_address(s)), 1):
             first = a_round()
             for _ in range(rounds):
                 last = a_round()
@@ -163,5 +160,5 @@ if not all(shutil.which(x) for x in ('heat-all', 'keystone-manage', 'uwsgi')):
 from heatlib import Heat, wait_for                                # noqa: E402
 from cnlib.cluster import Cluster                                 # noqa: E402
 from cnlib.load import write_data                                 # noqa: E402
-from cnlib.util import CEPHNODE, clean_env, die_with_parent       # noqa: E402
+from cnlib.util import CEPHNODE, clean_env, die_with_parent, notify_address  # noqa: E402
 main()

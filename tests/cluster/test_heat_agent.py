@@ -9,7 +9,7 @@ import threading
 import time
 
 from cnlib.case import ClusterCase, QUICK, signal, unittest, wait_for
-from cnlib.util import ROOT
+from cnlib.util import ROOT, notify_address
 
 sys.path.append(str(ROOT / 'tests' / 'heat'))
 from fakeheat import Cloud, PASSWORD, recorded  # noqa: E402
@@ -167,8 +167,8 @@ class HeatAgent(ClusterCase):
         """A Nova that is slow at many gates does not make the agent look as if it hung."""
         beats = []
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-            s.bind(str(self.dir / 'notify'))
             s.settimeout(30)
+            notify = notify_address(s)
 
             def beat():
                 while b'WATCHDOG=1' not in s.recv(4096):
@@ -184,7 +184,7 @@ class HeatAgent(ClusterCase):
             for name in ('m1', 'm2', 'm3'):
                 self.cloud.members[name].addresses = ['10.9.9.9']
             self.cloud.scale_down('m1', 'm2', 'm3')
-            self.assert_code(self.agent('--once', env=self.cloud.env() | {'NOTIFY_SOCKET': str(self.dir / 'notify')}).wait(), 4)
+            self.assert_code(self.agent('--once', env=self.cloud.env() | {'NOTIFY_SOCKET': notify}).wait(), 4)
         self.assertEqual(len(beats), 3)
 
     def test_systemd_hears_while_nothing_moves(self):
@@ -194,7 +194,7 @@ class HeatAgent(ClusterCase):
             self.addCleanup(self.cluster.mon, 'osd unset', key=flag)
         limit, beats = 4, []      # seconds; and when they came
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-            s.bind(str(self.dir / 'notify'))
+            notify = notify_address(s)
 
             def listen():       # all the time, as systemd does: who notifies waits for room
                 while (word := s.recv(4096)) != b'end':
@@ -204,7 +204,7 @@ class HeatAgent(ClusterCase):
             listener.start()
             try:
                 self.cloud.scale_down('m3')
-                run = self.agent('--accept', 'existing', env=self.cloud.env() | {'NOTIFY_SOCKET': str(self.dir / 'notify'), 'WATCHDOG_USEC': '%d' % (limit * 1e6)})
+                run = self.agent('--accept', 'existing', env=self.cloud.env() | {'NOTIFY_SOCKET': notify, 'WATCHDOG_USEC': '%d' % (limit * 1e6)})
                 run.wait_event(event='progress')
                 at = len(beats)
                 wait_for('it beats', lambda: len(beats) >= at + 3, 4 * limit)

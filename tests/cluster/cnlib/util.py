@@ -74,3 +74,9 @@ def is_flocked(path):
     finally:
         os.close(fd)
     return False
+
+
+def notify_address(s):
+    """Binds this datagram socket and returns its NOTIFY_SOCKET: an abstract name that the kernel picks. A path could be too long."""
+    s.bind('')
+    return '@' + s.getsockname()[1:].decode()
