@@ -81,14 +81,14 @@ static bool is_owed(const json_t *rec)
 	return json_is_true(json_object_get(rec, "owed"));
 }
 
-/* A cancel that came later has put back what j left. */
+/* A cancel that came later has put back what j left; of one that began since then j's entries were no matter. */
 static bool is_settled(const struct cn_run *run, const struct cn_journal *j, const char *pgid)
 {
 	for (size_t i = 0; i < run->others.n; i++) {
 		const struct cn_journal *later = &run->others.v[i];
 		const json_t *rec = json_object_get(later->upmaps, pgid);
 
-		if (rec && !is_owed(rec) && was_beside(later, j) && later->updated_ms > j->updated_ms)
+		if (rec && !is_owed(rec) && was_beside(later, j) && was_beside(j, later) && later->updated_ms > j->updated_ms)
 			return true;
 	}
 	return false;

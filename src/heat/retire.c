@@ -214,7 +214,8 @@ static int check_begun(struct cn_os *os, struct cn_cluster *c, struct cn_kube *k
 {
 	const struct cn_member *m = &r->member;
 
-	if (!m->gate && !m->deployment)
+	/* where the others have gates, no deployment that is left is known to be one that drains */
+	if (!m->gate && (!m->deployment || (other && other->gate)))
 		return check_removed(os, c, kube, r, err);
 	if (!m->gate && !other) {
 		cn_error_set(err, CN_REFUSED, EPERM,

@@ -23,6 +23,7 @@ static struct {
 	bool no_drain;            /* m2 has no gate any more */
 	bool alone;               /* m1 is gone */
 	bool own_way;             /* deployments, no gates */
+	bool another;             /* of m2 only a deployment is left, of whatever group */
 	unsigned gone_after;      /* so many lists of resources; 0: never */
 	unsigned lists;
 } heat;
@@ -64,7 +65,9 @@ static json_t *resources(void)
 		json_array_append_new(l, resource("server", "OS::Nova::Server", server, in, name));
 		if (i == 1 || !heat.no_drain)
 			json_array_append_new(l,
-					      resource("drain", heat.own_way ? "OS::Heat::SoftwareDeployment" : "OS::Heat::Value",
+					      resource("drain",
+						       heat.own_way || (i == 2 && heat.another) ? "OS::Heat::SoftwareDeployment"
+												: "OS::Heat::Value",
 						       gate, in, name));
 	}
 	return json_pack("{so}", "resources", l);
@@ -352,9 +355,12 @@ static void test_again(void **state _unused_)
 	assert_error(&e, CN_REFUSED, "whether it has OSDs cannot be told without Ceph");
 	heat.match = CN_MATCH_REMOVED;
 	plan(&empty, "127.0.1.2"); /* only the server is left */
-	heat.alone = true;
 	heat.match = CN_MATCH_NODE;
 	heat.no_drain = false;
+	heat.another = true;
+	plan_fails("node2", CN_REFUSED, "nothing of node m2 waits for a drain any more, and it has OSDs");
+	heat.another = false;
+	heat.alone = true;
 	heat.own_way = true;
 	plan_fails("node2", CN_REFUSED, "no other node of its group tells");
 	heat.own_way = false;

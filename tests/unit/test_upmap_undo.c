@@ -474,6 +474,40 @@ static void test_an_entry_that_is_settled(void **state)
 	end_pair(&p);
 }
 
+/* What the first is owed, a drain of a time since then has neither seen nor put back. */
+static void test_an_entry_that_a_later_drain_did_not_see(void **state)
+{
+	struct upmaps *x = *state;
+	struct cn_journal both[2];
+	_cleanup_json_ json_t *before = NULL;
+	struct pair p;
+
+	upmaps_entry(x, false, "1.0", "2 0");
+	before = upmaps_read(x);
+	upmaps_record(x);
+	upmaps_entry(x, false, "1.0", "");
+	begin_pair(&p, x);
+	x->deaf = "1.0";
+	cancel_one(&p, 0, "beside the drain of node2");
+	x->deaf = NULL;
+	for (int n = 0; n < 2; n++)
+		cn_journal_copy(&x->drains[0].journal, &both[n]);
+	json_decref(both[1].upmaps);
+	both[1].upmaps = json_pack("{s{s{sn,s[]},s{sn,s[ii]},si}}", "1.0", "was", "full", "items", "ours", "full", "items", 4, 9,
+				   "epoch", 2);
+	memset(both[1].id, 'd', 32);
+	both[1].started_ms = both[0].updated_ms + 1;
+	both[1].updated_ms = both[0].updated_ms + 2;
+	take_turn(&p, 1);
+	x->run.others = (struct cn_journals){.v = both, .n = 2};
+	cn_upmaps_settle(&x->run);
+	upmaps_restore(x, NULL, false, "");
+	upmaps_assert(x, before);
+	for (int n = 0; n < 2; n++)
+		cn_journal_release(&both[n]);
+	end_pair(&p);
+}
+
 /* Somebody made it while the weights were 0, the drain was taken up again and replaced it: where the weights are back it cannot
  * stand, and nobody has lost anything. */
 static void test_an_entry_for_the_weights_of_the_drain(void **state)
@@ -508,6 +542,7 @@ int main(void)
 		upmaps_test(test_what_is_left_of_another_drains_pin),
 		upmaps_test(test_an_entry_is_put_back_once),
 		upmaps_test(test_an_entry_that_is_settled),
+		upmaps_test(test_an_entry_that_a_later_drain_did_not_see),
 		upmaps_test(test_an_entry_for_the_weights_of_the_drain),
 	};
 
