@@ -8,12 +8,13 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 import uuid
 
 import rados
 
 from . import snapshot
-from .util import ROOT, clean_env, wait_for
+from .util import ROOT, Timeout, clean_env, wait_for
 
 RIG = ROOT / 'tests' / 'rig' / 'ceph'
 CLEAN = {'active', 'clean', 'scrubbing', 'deep', 'snaptrim', 'snaptrim_wait', 'laggy', 'wait'}
@@ -104,13 +105,24 @@ class Cluster:
             raise CommandError('osd.%d %s' % (osd, prefix), code, text)
         return decode(out)
 
-    def pg_query(self, pgid):
+    def pg_query_once(self, pgid):
         # With a stale map librados 16.2 sends this to the old primary, and aborts when that OSD is purged meanwhile.
         self.rados.wait_for_latest_osdmap()
         code, out, text = self.rados.pg_command(pgid, as_command('query', {'pgid': pgid}), b'', timeout=10)
         if code:
             raise CommandError('pg %s query' % pgid, code, text)
         return decode(out)
+
+    def pg_query(self, pgid):
+        """What its primary says; a new one that has not heard of it yet, or a monitor that elects, is asked again."""
+        limit = time.monotonic() + 30
+        while True:
+            try:
+                return self.pg_query_once(pgid)
+            except (CommandError, rados.Error):
+                if time.monotonic() > limit:
+                    raise
+            time.sleep(0.2)
 
     def pgs(self):
         return self.mgr('pg dump', dumpcontents=['pgs'])['pg_stats']
@@ -180,7 +192,7 @@ class Cluster:
         epoch = dump['epoch']
         for pgid in self.pg_ids(dump):
             try:
-                q = self.pg_query(pgid)
+                q = self.pg_query_once(pgid)
                 old = q['epoch'] < epoch    # an idle OSD may not hear of a change that moves nothing for minutes
                 if old:
                     now = self.mon('pg map', pgid=pgid)
@@ -200,7 +212,16 @@ class Cluster:
         """Every PG clean: first at its primary, then in the mgr's statistics, and nothing remapped in the map."""
         wait_for('every PG is clean at its primary', lambda: not self.unclean(), timeout, 0.2)
         wait_for('no pg_temp is left', lambda: not self.mon('osd dump')['pg_temp'], timeout)
-        wait_for('the statistics say so too, of the map as it is now', self.told_clean, timeout, 0.2)
+        try:
+            wait_for('the statistics say so too, of the map as it is now', self.told_clean, 60, 0.2)
+        except Timeout:
+            self.begin_statistics_anew()
+            wait_for('the statistics say so too, begun anew', self.told_clean, timeout, 0.2)
+
+    def begin_statistics_anew(self):
+        """As an administrator does where the mgr keeps to the report of a PG's former primary that came last: what the new one
+        reported before, at an older epoch, is not taken, and without a change of the map it reports nothing else."""
+        self.mon('mgr fail', who=self.mon('mgr dump')['active_name'])
 
     def flush_stats(self):
         """Until the mgr's statistics hold what the OSDs know now: each says which report that is."""

@@ -149,15 +149,11 @@ class Watch:
         return True
 
     def ask(self, pgid):
-        """What its primary says; a new one that has not heard of it yet, or a monitor that elects, is asked again."""
-        limit = time.monotonic() + 30
-        while True:
-            try:
-                return self.c.pg_query(pgid)
-            except (CommandError, rados.Error) as e:
-                if time.monotonic() > limit:
-                    return str(e)
-            time.sleep(0.2)
+        """What its primary says, or in words why it says nothing."""
+        try:
+            return self.c.pg_query(pgid)
+        except (CommandError, rados.Error) as e:
+            return str(e)
 
     def settled(self, pgid, q):
         """Its state, once it has peered. Whoever changes pg_num, a weight or an upmap makes each PG concerned peer for a moment;

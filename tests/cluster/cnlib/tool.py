@@ -13,12 +13,15 @@ import time
 
 from .util import CEPHNODE, STEPTRAP, Timeout, clean_env, die_with_parent, own_terminal, wait_for
 
+STANDS_STILL = re.compile("nothing has moved for [0-9]+ s: the manager's statistics stand still")
+
 
 class Run:
     """One run of the tool, under way or ended."""
 
     def __init__(self, tool, args, env, stdin, stdout, trap, pass_fds=()):
         tool.count += 1
+        self.cluster, self.heeded = tool.cluster, False
         self.name = '%02d-%s' % (tool.count, re.sub(r'[^a-z0-9.]+', '-', ' '.join(args).lower()).strip('-')[:60])
         self.base = str(tool.dir / self.name)
         self.args, self.trap = [str(tool.binary)] + args, trap
@@ -59,12 +62,27 @@ class Run:
             self.changed.notify_all()
 
     # --- while it runs ---
+    def heed(self):
+        """What its operator would do, once: a report that came late stays with the mgr until somebody does."""
+        if not self.heeded and STANDS_STILL.search(self.stdout + self.stderr):
+            self.heeded = True
+            self.cluster.begin_statistics_anew()
+
+    def wait_until(self, what, timeout):
+        """Of self.changed, which is held; what it says meanwhile is heeded."""
+        end = time.monotonic() + timeout
+        while not self.changed.wait_for(what, min(5, max(end - time.monotonic(), 0))):
+            if time.monotonic() >= end:
+                return False
+            self.heed()
+        return True
+
     def wait_event(self, timeout=120, **fields):
         """Waits for a line with these fields, e.g. wait_event(step='wait', state='begin'); fails when the run ends before."""
         def match():
             return next((x for x in self.lines if all(x.get(k) == v for k, v in fields.items())), None)
         with self.changed:
-            if not self.changed.wait_for(lambda: match() or self.ended, timeout):
+            if not self.wait_until(lambda: match() or self.ended, timeout):
                 raise Timeout('no %s within %g s from %s' % (fields, timeout, self))
             if not match():
                 raise AssertionError('it ended (%s) without %s: %s' % (self.code, fields, self))
@@ -72,7 +90,7 @@ class Run:
 
     def wait_stopped(self, timeout=240):
         """Waits until the trap has stopped it (SIGSTOP)."""
-        end = time.monotonic() + timeout
+        end, heed = time.monotonic() + timeout, time.monotonic() + 5
         while time.monotonic() < end and not self.ended:
             try:
                 state = pathlib.Path('/proc/%d/stat' % self.process.pid).read_text().rsplit(')', 1)[1].split()[0]
@@ -82,6 +100,9 @@ class Run:
                 return
             if state == 'Z':
                 break
+            if time.monotonic() > heed:
+                self.heed()
+                heed += 5
             time.sleep(0.02)
         if self.ended or state == 'Z':
             raise AssertionError('it ended before the trap %s sprang: %s' % (self.trap, self))
@@ -98,7 +119,7 @@ class Run:
     def wait(self, timeout=360):
         """Waits for its end; fails on a signal that we did not send and on a sanitizer's report."""
         with self.changed:
-            done = self.changed.wait_for(lambda: self.ended, timeout)
+            done = self.wait_until(lambda: self.ended, timeout)
         if not done:
             self.process.kill()
             self.reader.join(10)
