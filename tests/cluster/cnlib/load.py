@@ -80,8 +80,13 @@ class Load:
             cwd=os.path.dirname(os.path.dirname(__file__)))
 
     def __enter__(self):
-        wait_for('the client has written', lambda: self.acked() >= 5 or self.process.poll() is not None, 30)
+        self.wait_for(5)
         return self
+
+    def wait_for(self, n, timeout=30):
+        """n writes more have been acknowledged, or there is no client any more."""
+        n += self.acked()
+        wait_for('the client has written', lambda: self.acked() >= n or self.process.poll() is not None, timeout)
 
     def acked(self):
         try:
