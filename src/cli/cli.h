@@ -162,6 +162,7 @@ char *cn_help_text(const struct cn_command *command, const char *group);
 /* --- the session of one command --- */
 
 struct cn_lock_hint {
+	struct cn_strv names;
 	struct cn_lock_node *nodes; /* owned; NULL: not looked for yet */
 	size_t n;
 };
@@ -190,6 +191,9 @@ void cn_session_misused(const struct cn_settings *settings, const struct cn_comm
 /* For commands that connect late. The session's drain context has the cluster in between. */
 int cn_session_connect(struct cn_session *s, struct cn_error *err);
 void cn_session_disconnect(struct cn_session *s);
+
+/* cmd_drain.c: the nodes that the command line names, added to ret: "osd.0,osd.8", as a call for several is shown, is two. */
+void cn_session_names(const struct cn_session *s, struct cn_strv *ret);
 
 /* hint_locks.c: at the end of a drain, a note on the locks that clients on the node still hold. learn: at the first plan. */
 void cn_lock_hint_learn(struct cn_session *s);

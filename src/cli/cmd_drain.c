@@ -5,8 +5,7 @@
 
 #include "cli/cli.h"
 
-/* "osd.0,osd.8" is how a call for several nodes is shown: it is taken for their names. */
-static void names_of(const struct cn_session *s, struct cn_strv *ret)
+void cn_session_names(const struct cn_session *s, struct cn_strv *ret)
 {
 	for (size_t i = 0; i < s->settings->n_args; i++)
 		cn_drain_names(s->settings->args[i], ret);
@@ -22,7 +21,7 @@ static int each(struct cn_session *s, command_fn *fn, struct cn_error *err)
 	_cleanup_error_ struct cn_error partial = {0};
 	int r = 0, partial_r = 0;
 
-	names_of(s, &names);
+	cn_session_names(s, &names);
 	for (size_t i = 0; i < names.n && r == 0; i++) {
 		if (i > 0)
 			cn_events_restart(s->events);
@@ -44,7 +43,7 @@ int cn_cmd_plan(struct cn_session *s, struct cn_error *err)
 {
 	_cleanup_(cn_strv_release) struct cn_strv names = {0};
 
-	names_of(s, &names);
+	cn_session_names(s, &names);
 	return cn_drain_plan(&s->drain, (const char *const *)names.v, names.n, err);
 }
 
@@ -79,7 +78,7 @@ int cn_cmd_drain(struct cn_session *s, struct cn_error *err)
 		s->drain.confirm = confirm;
 		s->drain.confirm_arg = s;
 	}
-	names_of(s, &names);
+	cn_session_names(s, &names);
 	r = cn_drain_run(&s->drain, (const char *const *)names.v, names.n, err);
 	if (r == 0 || err->code == CN_PARTIAL)
 		cn_lock_hint_show(s);

@@ -87,8 +87,10 @@ int cn_cmd_locks_list(struct cn_session *s, struct cn_error *err)
 		r = cn_locks_scan_around(s->cluster, &list, &around, err);
 	if (r < 0)
 		return r;
-	if (r > 0)
+	if (r > 0) { /* these were all images, those in the list among them */
+		cn_lock_errors_swap(&list, &around);
 		cn_warning("not all images could be looked at: locks may be the node's without being shown here");
+	}
 	cn_locks_choose(s->cluster, &list, &around, name ? &node : NULL);
 	cn_locks_look(s->cluster, &list, false);
 	cn_locks_classify(&list);

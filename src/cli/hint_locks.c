@@ -11,15 +11,15 @@
 void cn_lock_hint_learn(struct cn_session *s)
 {
 	struct cn_lock_hint *h = &s->hint;
-	const struct cn_settings *o = s->settings;
 
 	if (h->nodes)
 		return;
-	h->nodes = cn_calloc(o->n_args, sizeof(*h->nodes));
-	for (; h->n < o->n_args && !cn_interrupted(); h->n++) {
+	cn_session_names(s, &h->names);
+	h->nodes = cn_calloc(h->names.n, sizeof(*h->nodes));
+	for (; h->n < h->names.n && !cn_interrupted(); h->n++) {
 		bool known;
 
-		(void)cn_lock_node_find(s->cluster, NULL, o->args[h->n], &h->nodes[h->n], &known, NULL);
+		(void)cn_lock_node_find(s->cluster, NULL, h->names.v[h->n], &h->nodes[h->n], &known, NULL);
 	}
 }
 
@@ -61,7 +61,7 @@ void cn_lock_hint_show(struct cn_session *s)
 		images = chosen_images(&list, &n);
 		if (images)
 			cn_note("clients on %s still hold %zu %s of RBD images (%s), see: cephnode locks list --node %s",
-				s->settings->args[i], n, n == 1 ? "lock" : "locks", images,
+				h->names.v[i], n, n == 1 ? "lock" : "locks", images,
 				cn_ip_format(&h->nodes[i].addresses[0], ip));
 	}
 }
@@ -71,5 +71,6 @@ void cn_lock_hint_release(struct cn_lock_hint *h)
 	for (size_t i = 0; i < h->n; i++)
 		cn_lock_node_release(&h->nodes[i]);
 	free(h->nodes);
+	cn_strv_release(&h->names);
 	*h = (struct cn_lock_hint){0};
 }

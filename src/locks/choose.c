@@ -234,8 +234,10 @@ int cn_locks_scan_around(struct cn_cluster *c, const struct cn_lock_list *list, 
 		cn_error_move(err, &e);
 		return r;
 	}
+	if (r < 0)
+		cn_lock_error_add(ret, "*", "", NULL, "pools", r);
 	cn_locks_choose(c, ret, NULL, NULL);
-	return r < 0 || ret->n_errors > 0;
+	return ret->n_errors > 0;
 }
 
 bool cn_locks_none_chosen(const struct cn_lock_list *list)

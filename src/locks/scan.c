@@ -50,6 +50,14 @@ void cn_lock_error_add(struct cn_lock_list *l, const char *pool, const char *ns,
 		(struct cn_lock_error){cn_strdup(pool), cn_strdup(ns), image ? cn_strdup(image) : NULL, -r, op};
 }
 
+void cn_lock_errors_swap(struct cn_lock_list *a, struct cn_lock_list *b)
+{
+	struct cn_lock_list was = *a;
+
+	a->errors = b->errors, a->n_errors = b->n_errors, a->cap_errors = b->cap_errors;
+	b->errors = was.errors, b->n_errors = was.n_errors, b->cap_errors = was.cap_errors;
+}
+
 struct cn_object cn_lock_object(const struct cn_lock_image *i)
 {
 	return (struct cn_object){.pool = i->pool, .ns = i->ns, .pool_id = i->pool_id};

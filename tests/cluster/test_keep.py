@@ -116,19 +116,19 @@ class Keep(ClusterCase):
         self.assert_same(before)
 
     def test_remove_proves_it_again(self):
-        """A kept node that has data again, by another hand, is not removed."""
+        """Kept OSDs, one of which has data again by another hand, are not removed."""
         c = self.cluster
         create(c, 'rbd/image')
         client = Client(c, 'image', source='127.0.1.2')      # a storage node that is a client, too
         self.addCleanup(client.kill)
         client.ask('write', 'A')
-        run = self.assert_code(self.tool.drain('node2', '--keep'), 0)
-        self.assertIn('clients on node2 still hold 1 lock of RBD images (rbd/image), see: cephnode locks list --node 127.0.1.2', run.stderr)
+        run = self.assert_code(self.tool.drain('osd.2,osd.3', '--keep'), 0)
+        self.assertIn('clients on osd.2 still hold 1 lock of RBD images (rbd/image), see: cephnode locks list --node 127.0.1.2', run.stderr)
         client.ask('close')
         c.mon('osd crush reweight', name='osd.2', weight=1.0)
         c.wait_clean()
         self.assertTrue(c.pgs_of([2]))
-        run = self.tool.run('remove', 'node2', '-y', '-f', 'json', '--timeout', '20')
+        run = self.tool.run('remove', 'osd.2,osd.3', '-y', '-f', 'json', '--timeout', '20')
         self.assertIn(run.code, (1, 4, 5), str(run))
         self.assertTrue(c.is_up(2) and c.is_up(3))
         self.assertEqual(c.crush_weight(2), 0x10000)

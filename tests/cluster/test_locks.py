@@ -454,6 +454,9 @@ class Locks(ClusterCase):
         part = self.assert_code(self.tool.run('locks', 'list', '--all', '-f', 'json', *one_pool), 6)
         self.assertFalse(part.json['complete'])
         self.assertEqual({(e['pool'], e['errno']) for e in part.json['errors']} - {('device_health_metrics', 1)}, {('rep', 1)})
+        part = self.assert_code(self.tool.run('locks', 'list', '-p', 'rbd', '--node', 'node1', '-f', 'json', *one_pool), 6)
+        self.assertIs(part.json['complete'], False)     # a lock in the other pool might tell of one here whose it is
+        self.assertIn(('rep', 1), {(e['pool'], e['errno']) for e in part.json['errors']})
         self.refused(image, '--force', *reader, words='hint: ceph auth caps client.reader ' + CAPS)
         run = self.break_(image, '--force', *no_fence, code=1, outcome='failed')
         self.assertIn('hint: ceph auth caps client.nofence ' + CAPS, run.stderr)

@@ -105,8 +105,10 @@ int cn_lock_node_find(struct cn_cluster *c, struct cn_kube *kube, const char *na
 		      struct cn_error *err);
 
 /* All locks of the cluster, where something is in the list: on which node an address is, a lock on any image may tell. Returns 1
- * when not all could be read. Errors: CN_FAILED when this client is fenced itself. Release ret in any case. */
+ * when not all could be read: ret->errors has it. Errors: CN_FAILED when this client is fenced itself. Release ret in any case. */
 int cn_locks_scan_around(struct cn_cluster *c, const struct cn_lock_list *list, struct cn_lock_list *ret, struct cn_error *err);
+/* What could not be read, as one list has it, for the other's. */
+void cn_lock_errors_swap(struct cn_lock_list *a, struct cn_lock_list *b);
 /* Says for every locker which node it belongs to, and chooses the locks of one: those of its addresses, those that carry its
  * name, and those of the addresses that the latter have, here or around (which may be NULL); node learns these. node NULL: all.
  * Makes list->locks. */
