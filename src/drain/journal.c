@@ -254,6 +254,8 @@ json_t *cn_journal_json(const struct cn_journal *j)
 	json_object_set_new(b, "whole_hosts", cn_json_strv(&j->whole_hosts));
 	if (j->phase == CN_PHASE_CANCELLED && json_object_size(j->upmaps)) /* drains beside it may have found its pins */
 		json_object_set(b, "upmaps", j->upmaps);
+	if (j->undo_epoch)
+		json_object_set_new(b, "undo_epoch", json_integer(j->undo_epoch));
 	if (cn_journal_is_tombstone(j)) /* enough to answer the same command again */
 		return b;
 	json_object_set_new(b, "released", json_boolean(j->released));
@@ -376,6 +378,7 @@ int cn_journal_read(const json_t *body, struct cn_journal *ret, struct cn_error 
 	j.released_ms = cn_json_int(body, "released_ms", 0);
 	j.change_epoch = cn_json_int(body, "change_epoch", 0);
 	j.pin_epoch = cn_json_int(body, "pin_epoch", 0);
+	j.undo_epoch = cn_json_int(body, "undo_epoch", 0);
 	j.upmaps = json_deep_copy(cn_json_obj(body, "upmaps")); /* grows; the body may be somebody else's too */
 	j.last_error = dup_or_null(body, "last_error");
 	if (!read_phase(cn_json_str(body, "phase", ""), &j.phase) || !read_pgs(body, &j) || strlen(j.id) != 32) {

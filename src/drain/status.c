@@ -82,13 +82,14 @@ static json_t *osd_progress(const struct cn_journal *j, const struct cn_measure 
  * when it does not answer: each further look would last --op-timeout. */
 static json_t *running(struct cn_cluster *c, char **pool, const struct cn_journal *j)
 {
-	_cleanup_free_ char *name = cn_asprintf("drain.%s", j->id);
-	bool dead = cn_owner_is_dead(&j->owner); /* then its lock counts no more */
+	bool cancels = j->phase == CN_PHASE_CANCEL; /* under the decision lock alone, which does not say of which drain */
+	_cleanup_free_ char *name = cancels ? cn_strdup("decision") : cn_asprintf("drain.%s", j->id);
+	bool dead = !cancels && cn_owner_is_dead(&j->owner); /* then its lock counts no more */
 	int r = *pool ? cn_lease_look(c, *pool, name, dead ? &j->owner : NULL) : -ENOENT;
 
 	if (r == -ETIMEDOUT)
 		free(TAKE_PTR(*pool));
-	if (r < 0)
+	if (r < 0 || (cancels && r > 0))
 		return dead ? json_false() : json_null();
 	return json_boolean(r);
 }

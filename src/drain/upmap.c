@@ -496,8 +496,11 @@ int cn_upmaps_restore(struct cn_run *run, json_t *seen, bool window_only, struct
 	}
 	if (r == 0)
 		tell_owed(&owed, tried, standing, ret_foreign);
-	for (size_t i = 0; i < run->n && r == 0 && window_only; i++)
-		forget_window(&run->drains[i].journal);
+	for (size_t i = 0; i < run->n && r == 0; i++)
+		if (window_only)
+			forget_window(&run->drains[i].journal);
+		else
+			run->drains[i].journal.undo_epoch = l.n ? after.epoch : before.epoch;
 	release_changes(&l);
 	return r;
 }

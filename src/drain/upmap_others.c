@@ -48,8 +48,8 @@ bool cn_entry_is_anothers(const struct cn_run *run, const char *pgid, const json
 		const struct cn_journal *j = &run->others.v[i];
 		const json_t *rec = json_object_get(j->upmaps, pgid);
 
-		/* its pin may be what we have found */
-		if (rec && !cn_journal_is_tombstone(j) && !is_mine(run, j) && is_pin_of(now, rec) && !is_pin_of(to, rec))
+		/* its pin may be what we have found; ours may be what it found, and both go by an entry that was there before */
+		if (rec && !cn_journal_is_tombstone(j) && !is_mine(run, j) && is_pin_of(now, rec) && !cn_entry_is_part_of(now, to))
 			return true;
 	}
 	return false;
@@ -94,12 +94,15 @@ static bool is_settled(const struct cn_run *run, const struct cn_journal *j, con
 	return false;
 }
 
-/* Ours found what j had made of the entry: its pin, or what the mon left. */
-static bool found_after(const json_t *ours, const json_t *before)
+/* Ours found what the other had made of the entry, its pin or what the mon left, and not what stood after the other's cancel. */
+static bool found_after(const json_t *ours, const struct cn_journal *other, const json_t *before)
 {
 	const json_t *was = json_object_get(ours, "was");
+	int64_t epoch = cn_json_int(ours, "epoch", 0);
 
-	return cn_json_int(before, "epoch", 0) < cn_json_int(ours, "epoch", 0) &&
+	if (other->undo_epoch && epoch >= other->undo_epoch && !is_owed(before))
+		return false;
+	return cn_json_int(before, "epoch", 0) < epoch &&
 	       (cn_entry_is_part_of(was, json_object_get(before, "ours")) ||
 		cn_entry_is_part_of(was, json_object_get(before, "prev")) ||
 		cn_entry_is_part_of(was, json_object_get(before, "was")));
@@ -113,9 +116,11 @@ static void settle_with(struct cn_run *run, struct cn_journal *ours, const struc
 	json_object_foreach (other->upmaps, pgid, from) {
 		json_t *rec = json_object_get(ours->upmaps, pgid);
 
-		if (rec && found_after(rec, from)) {
+		if (rec && found_after(rec, other, from)) {
 			json_object_set(rec, "was", json_object_get(from, "was"));
 			json_object_set(rec, "epoch", json_object_get(from, "epoch"));
+			if (!json_object_get(from, "late"))
+				json_object_del(rec, "late");
 		} else if (!rec && is_owed(from) && !is_settled(run, other, pgid)) {
 			if (!ours->upmaps)
 				ours->upmaps = json_object();

@@ -270,6 +270,24 @@ static void test_owner_is_dead(void **state)
 	json_decref(drain);
 }
 
+/* A cancel holds the decision lock alone, which does not say whose it is: free it says that nobody works on it. */
+static void test_a_cancel_that_runs(void **state)
+{
+	static const struct cn_object object = {"rbd", "cephnode", "cephnode.lock"};
+	struct sim *s = *state;
+	json_t *drain;
+
+	sim_drain_to_wait(s, "node1");
+	sim_phase(s, "node1", CN_PHASE_CANCEL);
+	drain = sim_status(s, "node1");
+	assert_true(json_is_false(json_object_get(drain, "running")));
+	json_decref(drain);
+	fake_lock_by(s->f, &object, "decision", "client.99", "c", 0);
+	drain = sim_status(s, "node1");
+	assert_true(json_is_null(json_object_get(drain, "running")));
+	json_decref(drain);
+}
+
 static void assert_planned(struct sim *s, const char *text)
 {
 	json_t *w;
@@ -320,6 +338,7 @@ int main(void)
 		with_sim(test_nobody_works_on_it),
 		with_sim(test_a_lock_that_does_not_answer),
 		with_sim(test_owner_is_dead),
+		with_sim(test_a_cancel_that_runs),
 		with_sim(test_last_error_before_a_cancel),
 	};
 

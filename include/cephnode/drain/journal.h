@@ -108,6 +108,7 @@ struct cn_journal {
 	int64_t before_epoch; /* of the map before the weights were changed, 0: not yet */
 	int64_t change_epoch; /* of the last change of the weights, 0: none yet */
 	int64_t pin_epoch;    /* of the last pin, 0: none */
+	int64_t undo_epoch;   /* of the map in which a cancel had put back the upmap entries, 0: none has. Stays in the tombstone */
 	json_t *upmaps;       /* upmap entries before, and ours, see upmap.c; NULL: none */
 	int64_t bytes_left;   /* the least that whoever wrote last has seen */
 	int64_t released_ms;  /* when recovery was let go for the first time, 0: not yet */
