@@ -193,13 +193,15 @@ class Heat:
         """All of it, with every gate opened. False: Heat cannot, as with a stack that it can list no more."""
         s = self.client.stack(name)
         if s is None:
-            return True
+            return not self.client.has(name)
         path = '/stacks/%s/%s' % (name, s['id'])
         self.client('DELETE', path)
 
         def gone():
             now = self.client.stack(path[8:])
-            if now is None or now['stack_status'] == 'DELETE_COMPLETE':
+            if now is None:
+                return not self.client.has(name)
+            if now['stack_status'] == 'DELETE_COMPLETE':
                 return True
             if now['stack_status'] == 'DELETE_FAILED':
                 self.client('DELETE', path)

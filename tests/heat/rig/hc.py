@@ -105,8 +105,12 @@ class Session:
         return self.settle(name) if wait else None
 
     def stack(self, ident):
+        """None: it is gone, or Heat cannot show it; has() tells."""
         r = self('GET', '/stacks/' + ident)
         return r.json['stack'] if r.status == 200 else None
+
+    def has(self, name):
+        return any(s['stack_name'] == name for s in self('GET', '/stacks').json['stacks'])
 
     def settle(self, ident, seconds=400):
         end = time.time() + seconds
@@ -122,7 +126,10 @@ class Session:
 
     def resources(self, ident, depth=3):
         if '/' not in ident:
-            ident = '%s/%s' % (ident, self.stack(ident)['id'])
+            s = self.stack(ident)
+            if s is None:
+                return []
+            ident = '%s/%s' % (ident, s['id'])
         for _ in range(20):
             r = self('GET', '/stacks/%s/resources?nested_depth=%d' % (ident, depth))
             if r.status != 404:    # for a moment, when a nested stack goes while Heat lists it
